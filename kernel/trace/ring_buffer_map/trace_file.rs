@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The view of what is behind an open `trace_pipe_raw`: C's [`struct trace_iterator`] and
+//! [`struct trace_array`].
+//!
+//! [`struct trace_array`]: srctree/kernel/trace/trace.h
+//! [`struct trace_iterator`]: srctree/include/linux/trace_events.h
+
+use super::{
+    bindings,
+    cpu_buffer::TraceBuffer, //
+};
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+use kernel::sync::{
+    atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    barrier::{
+        smp_mb,
+        Full, //
+    },
+    rcu::synchronize_rcu,
+    SpinLock, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// An open `per_cpu/cpuN/trace_pipe_raw`: what is set at open and stays.
+pub(crate) struct TraceFile<'a> {
+    /// The instance of the file.
+    pub(crate) array: &'a TraceArray,
+    /// The ring buffer of the instance.
+    pub(crate) buffer: &'a TraceBuffer,
+    /// The CPU of the file.
+    pub(crate) cpu: i32,
+}
+
+impl<'a> TraceFile<'a> {
+    /// # Safety
+    ///
+    /// `file` must be valid for `'a` and have been opened by `tracing_buffers_open()`.
+    pub(crate) unsafe fn from_raw(file: *mut kernel::bindings::file) -> Self {
+        // SAFETY: By the safety requirements `private_data` has an iterator, whose fields were set
+        // at open. The open file keeps the instance, and the instance its ring buffer: only a
+        // snapshot swaps that for another, and what is loaded before the swap stays valid.
+        unsafe {
+            let iter =
+                &raw const (*(*file).private_data.cast::<bindings::ftrace_buffer_info>()).iter;
+
+            Self {
+                array: &*(*iter).tr.cast(),
+                buffer: TraceBuffer::from_raw((*(*iter).array_buffer).buffer.cast()),
+                cpu: (*iter).cpu_file,
+            }
+        }
+    }
+
+    /// Waits until `buffer_percent` of the CPU's buffer is full. Interruptible.
+    pub(crate) fn wait(&self) -> Result {
+        // SAFETY: The buffer and the instance are valid by the invariants of their types; without a
+        // condition the wait is for one wake-up.
+        to_result(unsafe {
+            kernel::bindings::ring_buffer_wait(
+                self.buffer.as_raw(),
+                self.cpu,
+                (*self.array.0.get()).buffer_percent,
+                None,
+                core::ptr::null_mut(),
+            )
+        })
+    }
+}
+
+/// An instance of the tracing system, C's `struct trace_array`.
+///
+/// # Invariants
+///
+/// A valid `struct trace_array`.
+#[repr(transparent)]
+pub(crate) struct TraceArray(Opaque<bindings::trace_array>);
+
+impl TraceArray {
+    /// Whether the instance is of a kind that cannot be mapped: in reserved physical memory, or a
+    /// backup of a persistent one.
+    pub(crate) fn is_unmappable(&self) -> bool {
+        const UNMAPPABLE: u32 = bindings::TRACE_ARRAY_FL_MEMMAP | bindings::TRACE_ARRAY_FL_VMALLOC;
+
+        // SAFETY: The flags do not change once files of the instance can be opened.
+        unsafe { (*self.0.get()).flags & UNMAPPABLE != 0 }
+    }
+}
+
+/// What decides between snapshots and mappings: taking a snapshot swaps the ring buffers of an
+/// instance, so only one of the two can be had at a time.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+struct SnapshotState<'a> {
+    /// Held to change `mapped` and `armed`; C reads `mapped` without it.
+    lock: &'a SpinLock<()>,
+    /// The number of VMAs.
+    mapped: &'a Atomic<u32>,
+    /// The number of users that may take a snapshot.
+    armed: &'a Atomic<u32>,
+    /// Whether there is a buffer to swap with.
+    allocated: &'a Atomic<bool>,
+}
+
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+impl TraceArray {
+    fn snapshots(&self) -> SnapshotState<'_> {
+        let array = self.0.get();
+
+        // SAFETY: The struct is valid for as long as `self` is, and C has initialised the lock.
+        // C writes each field in one go.
+        unsafe {
+            SnapshotState {
+                lock: SpinLock::from_raw(&raw mut (*array).snapshot_trigger_lock),
+                mapped: Atomic::from_ptr(&raw mut (*array).mapped),
+                armed: Atomic::from_ptr(&raw mut (*array).snapshot),
+                allocated: Atomic::from_ptr(&raw mut (*array).allocated_snapshot),
+            }
+        }
+    }
+
+    /// Excludes snapshots for one VMA. May sleep. Mirrors C's `get_snapshot_map()`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
+    pub(crate) fn exclude_snapshots(&self) -> Result {
+        let state = self.snapshots();
+        let mapped = {
+            let _guard = state.lock.lock();
+            let mapped = state.mapped.load(Relaxed);
+
+            if mapped == u32::MAX || state.armed.load(Relaxed) != 0 {
+                return Err(EBUSY);
+            }
+            state.mapped.store(mapped + 1, Relaxed);
+            mapped
+        };
+
+        // A snapshot that did not see the count yet may be in flight, with preemption disabled. But
+        // there is none without a buffer to swap with, and who allocates one later sees the count.
+        smp_mb(Full);
+        if mapped == 0 && state.allocated.load(Relaxed) {
+            synchronize_rcu();
+        }
+        Ok(())
+    }
+
+    /// Excludes snapshots for one more VMA; there already is one.
+    pub(crate) fn exclude_snapshots_again(&self) {
+        let state = self.snapshots();
+        let _guard = state.lock.lock();
+
+        state
+            .mapped
+            .store(state.mapped.load(Relaxed).saturating_add(1), Relaxed);
+    }
+
+    /// Gives back what one VMA excluded. Mirrors C's `put_snapshot_map()`.
+    pub(crate) fn allow_snapshots(&self) {
+        let state = self.snapshots();
+        let _guard = state.lock.lock();
+
+        match state.mapped.load(Relaxed) {
+            // Saturated: there are VMAs that are not counted.
+            u32::MAX => (),
+            mapped => state.mapped.store(mapped.saturating_sub(1), Relaxed),
+        }
+    }
+}
+
+/// Without snapshots there is nothing to exclude.
+#[cfg(not(CONFIG_TRACER_SNAPSHOT))]
+impl TraceArray {
+    pub(crate) fn exclude_snapshots(&self) -> Result {
+        Ok(())
+    }
+
+    pub(crate) fn exclude_snapshots_again(&self) {}
+
+    pub(crate) fn allow_snapshots(&self) {}
+}
