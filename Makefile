@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0
+# The project's own front. The kernel's Makefile is another one, and stays.
+
+VM := tools/testing/vm
+
+# What a user may set, handed to the scripts as it was written: make would
+# otherwise expand each $ in a command.
+VARIABLES := IMPL CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
+	BUILD DEBIAN_MIRROR SUITES
+$(foreach v,$(VARIABLES),$(if $(filter-out undefined,$(origin $(v))),$(eval export $(v))))
+ifneq ($(origin CMD),undefined)
+export VM_CMD := $(value CMD)
+unexport CMD
+endif
+
+BUILD ?= build
+
+.PHONY: help
+help:
+	@echo 'Targets:'
+	@echo '  demo       Stream real events out of a Rust kernel that boots for it'
+	@echo '  test       All tests, on the Rust and on the C kernel'
+	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
+	@echo '  kernel     Build a kernel, print its image last'
+	@echo '  check      Formatting and lints, without a kernel'
+	@echo '  install    What the others need, from Debian (they do it by themselves)'
+	@echo '  clean      Delete what was built, keep what was downloaded'
+	@echo '  distclean  Delete both'
+	@echo
+	@echo 'Variables (make vm IMPL=c CMD=...):'
+	@echo '  IMPL=rust|c              the implementation of the mapping (rust)'
+	@echo '  CONFIG=default|...       kernel configuration, $(VM)/config/*.config'
+	@echo '  KERNEL_SRC=/path         your own kernel tree; it is copied, not changed'
+	@echo '  ACCEL=auto|kvm|tcg|mttcg|icount'
+	@echo '                           emulation; icount: time is executed instructions'
+	@echo '  SMP=n MEM=MiB            CPUs (2) and memory (1024) of the guest'
+	@echo '  APPEND="..."             more words for the kernel command line'
+	@echo '  TIMEOUT=s                after which a guest counts as hung (600)'
+	@echo '  FILES="a b"              static programs or scripts, put into the /bin of the guest'
+	@echo "  CMD='...'                what the guest runs, as root, with tracefs mounted"
+	@echo '  ALLOW_WARN=1             a kernel warning is printed, but no error'
+	@echo '  SUITES="host vm"         of make test, these only'
+	@echo '  BUILD=/folder            where to build (build)'
+	@echo
+	@echo 'make ends with 2 when a target fails. $(VM)/run.sh, which make vm calls,'
+	@echo "ends with the status of the guest's command itself."
+
+.PHONY: install
+install:
+	@$(VM)/install.sh
+
+.PHONY: kernel
+kernel: install
+	@$(VM)/kernel.sh
+
+.PHONY: vm
+vm: install
+	@$(VM)/run.sh
+
+.PHONY: demo
+demo: install
+	@set -e; $(VM)/kernel.sh >/dev/null; ringmap=$$($(VM)/programs.sh ringmap); \
+	FILES="$$ringmap $(VM)/demo.sh" VM_CMD=demo.sh SMP=$${SMP:-2} $(VM)/run.sh
+
+.PHONY: test
+test: install
+	@$(VM)/test.sh
+
+.PHONY: check
+check: install
+	@$(VM)/check.sh
+
+.PHONY: clean
+clean:
+	@[ ! -d "$(BUILD)" ] || find "$(BUILD)" -mindepth 1 -maxdepth 1 ! -name download -exec rm -rf {} +
+
+.PHONY: distclean
+distclean:
+	@rm -rf "$(BUILD)"

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # Others use what is set here.
+# Which compilers to use. To be sourced after lib.sh.
+#
+# The distribution's compilers are named explicitly: those that rustup puts
+# first on PATH usually lack the library sources, which the kernel compiles.
+
+LLVM_MAJOR=22
+BINDGEN_VERSION=0.72.1
+
+PATH=/usr/lib/llvm-$LLVM_MAJOR/bin:/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+LIBCLANG_PATH=/usr/lib/llvm-$LLVM_MAJOR/lib
+CARGO=/usr/bin/cargo
+RUSTC=/usr/bin/rustc
+RUSTDOC=/usr/bin/rustdoc
+RUSTFMT=/usr/bin/rustfmt
+CLIPPY_DRIVER=/usr/bin/clippy-driver
+BINDGEN=$BUILD/tools/bin/bindgen
+export PATH LIBCLANG_PATH CARGO RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN
+
+# Flags that a user keeps for other projects would change what is built here,
+# and what make(1) passes down is for this project's Makefile, not the kernel's.
+unset RUSTFLAGS RUSTDOCFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
+unset RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER CARGO_TARGET_DIR
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES ARCH CROSS_COMPILE
+unset KBUILD_OUTPUT KBUILD_EXTRA_WARN KCFLAGS KRUSTFLAGS
+
+JOBS=$(nproc)
+
+# kmake ARGUMENTS: make in the composed tree.
+kmake() {
+	make -C "$BUILD/linux" -j"$JOBS" ARCH=x86_64 LLVM=1 \
+		RUSTC="$RUSTC" RUSTDOC="$RUSTDOC" RUSTFMT="$RUSTFMT" \
+		CLIPPY_DRIVER="$CLIPPY_DRIVER" BINDGEN="$BINDGEN" \
+		RUST_LIB_SRC="$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library" \
+		"$@"
+}

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Puts an unchanged kernel tree into build/pristine, and its name into
+# build/pristine.id.
+#
+# KERNEL_SRC=/path    copy that tree (it is only read); otherwise Debian's
+#                     newest source package of the version the patches fit.
+# DEBIAN_MIRROR=URI   take the package from there, not from where this machine
+#                     takes its own.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+name=linux-source-$KERNEL_VERSION.$KERNEL_PATCHLEVEL
+suite=trixie-backports
+download=$BUILD/download
+pristine=$BUILD/pristine
+
+current_id() { cat "$pristine.id" 2>/dev/null || true; }
+
+# fits DIR: does DIR hold the kernel that the patches are written for?
+fits() {
+	[ -f "$1/kernel/trace/ring_buffer.c" ] ||
+		die "$1 is no Linux source tree: give one with KERNEL_SRC=/path/to/linux"
+	local version patchlevel
+	version=$(sed -n 's/^VERSION *= *//p' "$1/Makefile")
+	patchlevel=$(sed -n 's/^PATCHLEVEL *= *//p' "$1/Makefile")
+	[ "$version.$patchlevel" = "$KERNEL_VERSION.$KERNEL_PATCHLEVEL" ] ||
+		die "$1 is Linux $version.$patchlevel, the patches are for $KERNEL_VERSION.$KERNEL_PATCHLEVEL: give such a tree with KERNEL_SRC="
+}
+
+# Not in use until it is complete: unpacked beside, then renamed.
+replace_pristine() {
+	rm -rf "$pristine.id" "$pristine"
+	mv "$pristine.tmp" "$pristine"
+	printf '%s\n' "$1" >"$pristine.id.tmp"
+	mv "$pristine.id.tmp" "$pristine.id"
+}
+
+copy_tree() {
+	local src id
+	src=$(cd "$1" 2>/dev/null && pwd) || die "KERNEL_SRC=$1 is no folder"
+	fits "$src"
+	# Size and time of each file: cheap enough to look at on every call.
+	id="tree $src $(find "$src" -name .git -prune -o -type f -printf '%P %s %T@\n' | sort | sha256sum | cut -c 1-16)"
+	[ "$(current_id)" = "$id" ] && return
+	# The kernel's own rule for building out of tree.
+	[ -z "$(find "$src/.config" "$src/include/config" -maxdepth 0 2>/dev/null)" ] ||
+		die "$src has been built in place: run 'make mrproper' there, or give a clean copy"
+	take_lock
+	[ "$(current_id)" != "$id" ] || return 0
+	need_space 3000 "a copy of the kernel source"
+	say "copying $src"
+	rm -rf "$pristine.tmp"
+	rsync -a --exclude=/.git "$src/" "$pristine.tmp/"
+	replace_pristine "$id"
+}
+
+# The Debian mirror that this machine uses, whatever the format of its list.
+mirror() {
+	local codename
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	# shellcheck disable=SC2016 # apt-get expands these.
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' 'Created-By: Packages' |
+		awk -v release="$codename" '$2 == release && $3 == "main" && ($4 == "" || $4 == "Debian") {
+			print ($1 ~ /debian\/?$/ ? 0 : 1), $1 }' |
+		sort -s -n -k 1,1 | awk 'NR == 1 { print $2 }'
+}
+
+newest_package() { find "$download" -maxdepth 1 -name "${name}_*.deb" | sort -V | tail -n 1; }
+
+download_package() {
+	local uri lists log apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	command -v apt-get >/dev/null ||
+		die "no apt-get here: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
+	uri=${DEBIAN_MIRROR:-$(mirror)}
+	[ -n "$uri" ] ||
+		die "no Debian mirror in this machine's apt lists: name one with DEBIAN_MIRROR=, or a tree with KERNEL_SRC="
+	need_space 600 "the source package"
+	# A list of our own leaves the machine's suites as they are.
+	lists=$download/apt
+	log=$LOGS/download.log
+	rm -rf "$lists" "$download/partial"
+	mkdir -p "$lists/lists/partial" "$lists/archives/partial" "$download/partial"
+	echo "deb [signed-by=$keyring] $uri $suite main" >"$lists/sources.list"
+	apt=(apt-get -q -o Dir::State::Lists="$lists/lists" -o Dir::Cache="$lists"
+		-o Dir::Etc::SourceList="$lists/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o APT::Sandbox::User="$(id -un)" -o APT::Update::Error-Mode=any -o Acquire::Retries=3
+		-o Acquire::Languages=none)
+	say "downloading $name (about 160 MB)"
+	"${apt[@]}" update >"$log" 2>&1 </dev/null || {
+		grep -E '^[EW]:' "$log" | head -n 2 >&2 || true
+		die "cannot read $suite from the Debian mirror (log: $log): check the network, or give a tree with KERNEL_SRC="
+	}
+	apt-cache "${apt[@]:2}" show "$name" >/dev/null 2>&1 ||
+		die "$name is not in $suite any more: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
+	(cd "$download/partial" && "${apt[@]}" download "$name") >>"$log" 2>&1 </dev/null || {
+		grep -E '^[EW]:' "$log" | head -n 2 >&2 || true
+		die "the download of $name failed (log: $log): check the network, then run this again"
+	}
+	mv "$download"/partial/"${name}"_*.deb "$download/"
+	rm -rf "$lists" "$download/partial"
+}
+
+unpack_package() {
+	local deb id
+	mkdir -p "$download"
+	deb=$(newest_package)
+	if [ -n "$deb" ]; then
+		id="package $(basename "$deb" .deb)"
+		[ "$(current_id)" = "$id" ] && return
+	fi
+	take_lock
+	# Another process may have done it meanwhile.
+	deb=$(newest_package)
+	[ -n "$deb" ] || download_package
+	deb=$(newest_package)
+	id="package $(basename "$deb" .deb)"
+	[ "$(current_id)" != "$id" ] || return 0
+	need_space 5000 "the kernel source and the builds"
+	say "unpacking $(basename "$deb")"
+	rm -rf "$pristine.tmp"
+	mkdir -p "$pristine.tmp"
+	if ! dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$name.tar.xz" |
+		tar -xJ -C "$pristine.tmp" --strip-components=1; then
+		rm -rf "$pristine.tmp"
+		die "cannot unpack $deb: delete it and run this again, and check the free space"
+	fi
+	fits "$pristine.tmp"
+	replace_pristine "$id"
+}
+
+if [ -n "${KERNEL_SRC:-}" ]; then
+	copy_tree "$KERNEL_SRC"
+else
+	unpack_package
+fi
