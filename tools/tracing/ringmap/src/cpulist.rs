@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lists of CPUs as the kernel writes them: `0-3,6`.
+
+use crate::{Error, Result};
+
+/// No machine has more CPUs; a longer range is a typing error.
+const MAX_CPUS: u32 = 1 << 16;
+
+/// Parses a list of CPUs. The result is sorted and holds each CPU once.
+///
+/// # Errors
+///
+/// [`Error::CpuList`] if the text is no such list, or an empty one.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(ringmap::cpulist::parse("0-2,5").unwrap(), [0, 1, 2, 5]);
+/// assert!(ringmap::cpulist::parse("2-0").is_err());
+/// ```
+pub fn parse(text: &str) -> Result<Vec<u32>> {
+    let bad = || Error::CpuList(text.trim().into());
+    let number = |s: &str| s.trim().parse::<u32>().ok().filter(|n| *n < MAX_CPUS);
+    let mut cpus = Vec::new();
+
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first = number(first).ok_or_else(bad)?;
+        let last = number(last).ok_or_else(bad)?;
+        if first > last {
+            return Err(bad());
+        }
+        cpus.extend(first..=last);
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Ok(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn lists() {
+        assert_eq!(parse("0\n").unwrap(), [0]);
+        assert_eq!(parse("3,0-1,1").unwrap(), [0, 1, 3]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_list() {
+        for text in ["", "a", "1-", "-1", "3-1", "0,,1", "0-4294967295"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate. Each message says what happened and, where there is something to do,
+/// what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No tracefs where one was looked for.
+    #[error("no tracefs at {0}: mount it with 'mount -t tracefs nodev /sys/kernel/tracing'")]
+    NoTracefs(PathBuf),
+
+    /// The caller may not use tracefs.
+    #[error("{0}: permission denied: tracing is for root, run this as root (sudo)")]
+    Permission(PathBuf),
+
+    /// There is no tracing instance of that name.
+    #[error("no tracing instance '{name}': create it with 'mkdir {path}', or leave out --instance")]
+    NoInstance {
+        /// The name that was asked for.
+        name: String,
+        /// Where it would be.
+        path: PathBuf,
+    },
+
+    /// The CPU has no ring buffer.
+    #[error("cpu{cpu} has no ring buffer ({path} cannot be opened): is the CPU online?")]
+    NoCpu {
+        /// The CPU number.
+        cpu: u32,
+        /// The file that was missing.
+        path: PathBuf,
+    },
+
+    /// `mmap(2)` said EBUSY.
+    #[error(
+        "{0}: the buffer is busy: a snapshot is in use or a snapshot trigger is armed; free it \
+         with 'echo 0 > snapshot' and remove the snapshot triggers"
+    )]
+    SnapshotBusy(PathBuf),
+
+    /// A buffer's geometry cannot be changed: EBUSY.
+    #[error(
+        "{0}: the buffer is busy: its size cannot change while it is mapped or being read; end \
+         the other reader first"
+    )]
+    SizeBusy(PathBuf),
+
+    /// `mmap(2)` said that this buffer or this kernel cannot map.
+    #[error(
+        "{path}: cannot be mapped ({source}): the kernel has no ring-buffer mapping (it came with \
+         Linux 6.10 and needs CONFIG_MMU), or this is an instance on reserved boot memory"
+    )]
+    NotMappable {
+        /// The `trace_pipe_raw` file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+
+    /// The meta-page says something that cannot be.
+    #[error("{path}: the meta-page makes no sense: {what}")]
+    BadMeta {
+        /// The `trace_pipe_raw` file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+
+    /// A file has contents that were not understood.
+    #[error("{path}: not understood: {what}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+
+    /// A list of CPUs was not understood.
+    #[error("'{0}' is not a list of CPUs: write it like 0-3,6")]
+    CpuList(String),
+
+    /// Any other failure of a system call.
+    #[error("{path}: cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Wraps an I/O error; a missing permission becomes [`Error::Permission`].
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Error::Permission(path.into()),
+            _ => Error::Io {
+                action,
+                path: path.into(),
+                source,
+            },
+        }
+    }
+}

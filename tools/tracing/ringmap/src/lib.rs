@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Read Linux trace ring buffers where they are: through their memory mapping.
+//!
+//! The kernel lets a process map the ring buffer of one CPU (`mmap(2)` on
+//! `per_cpu/cpuN/trace_pipe_raw`) and follow it page by page with one `ioctl(2)`, `GET_READER`.
+//! No event is copied: what this crate hands out are slices of the mapping itself.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`tracefs`] | finds tracefs, its instances and their control files |
+//! | [`mapping`] | the two memory mappings and `GET_READER`; the only module with `unsafe` code |
+//! | [`reader`] | turns `GET_READER` into sub-buffers: each event once, losses as values |
+//! | [`event`] | walks the events of a sub-buffer |
+//! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
+//! | [`decode`] | event plus format: field values |
+//! | [`stream`] | one thread per CPU, counters, samples |
+//! | [`account`] | the books at the end of a run: read + lost = written |
+//! | [`kernel`] | which implementation of the mapping the running kernel has |
+//!
+//! # Example
+//!
+//! Count the events of CPU 0 for as long as there are any:
+//!
+//! ```no_run
+//! use ringmap::{reader::CpuBuffer, tracefs::Tracefs};
+//!
+//! # fn main() -> Result<(), ringmap::Error> {
+//! let instance = Tracefs::find()?.instance(None)?;
+//! let mut buffer = CpuBuffer::open(&instance, 0)?;
+//! let mut events = 0;
+//! while let Some(page) = buffer.get_reader()? {
+//!     if let Some(loss) = page.loss() {
+//!         eprintln!("before this page: {loss}");
+//!     }
+//!     events += page.events().count();
+//! }
+//! println!("{events} events");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # One consumer
+//!
+//! A ring buffer has one reader page, and whoever asks for the next one takes it from everybody
+//! else. The kernel does not stop a second process from reading the same CPU of the same instance
+//! (another mapping, `trace_pipe`), and the result is then unpredictable for both: see
+//! `Documentation/trace/ring-buffer-map.rst`. This crate expects to be the only consumer.
+
+#![warn(missing_docs)]
+#![warn(clippy::undocumented_unsafe_blocks)]
+#![deny(unsafe_code)]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("ringmap needs 64-bit Linux: it reads 8-byte words of kernel memory in one load");
+
+pub mod account;
+pub mod cpulist;
+pub mod decode;
+pub mod error;
+pub mod event;
+pub mod format;
+pub mod kernel;
+pub mod mapping;
+pub mod reader;
+pub mod stream;
+pub mod tracefs;
+
+pub use error::{Error, Result};

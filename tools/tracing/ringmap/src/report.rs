@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the command prints: live lines, the summary, the books.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use ringmap::account::{Books, Problem, Tally};
+use ringmap::format::Formats;
+use ringmap::stream::{Progress, Summary};
+
+/// How many types of events the summary names.
+const TYPES: usize = 8;
+
+/// A number of lost events, and whether there are more that nobody counted.
+fn lost(count: u64, unknown: u64) -> String {
+    match unknown {
+        0 => count.to_string(),
+        _ => format!("{count} + unknown"),
+    }
+}
+
+/// The live lines: what happened since the last ones.
+pub struct Interval {
+    since: Instant,
+    last: Vec<(u32, Progress)>,
+}
+
+impl Interval {
+    pub fn new(since: Instant) -> Self {
+        Interval {
+            since,
+            last: Vec::new(),
+        }
+    }
+
+    /// Prints a line for each CPU, and the samples of that CPU.
+    pub fn print(
+        &mut self,
+        progress: &[(u32, Progress)],
+        samples: &[Vec<String>],
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-3);
+        self.since = Instant::now();
+        for (n, (cpu, now)) in progress.iter().enumerate() {
+            let before = self.last.get(n).map_or(Progress::default(), |last| last.1);
+            writeln!(
+                out,
+                "cpu{cpu:<3} {:>9.0} events/s {:>7.1} MB/s  lost {}",
+                now.events.saturating_sub(before.events) as f64 / seconds,
+                now.bytes.saturating_sub(before.bytes) as f64 / seconds / 1e6,
+                lost(
+                    now.lost.saturating_sub(before.lost),
+                    now.unknown_losses.saturating_sub(before.unknown_losses),
+                ),
+            )?;
+            for line in samples.get(n).into_iter().flatten() {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        self.last = progress.to_vec();
+        out.flush()
+    }
+}
+
+/// The summary of a run.
+pub struct Report {
+    elapsed: Duration,
+    lines: Vec<String>,
+    books: Vec<String>,
+    problems: Vec<(u32, Problem)>,
+    refused: Vec<String>,
+    total: Tally,
+    calls: u64,
+    by_id: Vec<u64>,
+    written: u64,
+}
+
+impl Report {
+    pub fn new(elapsed: Duration) -> Self {
+        Report {
+            elapsed,
+            lines: Vec::new(),
+            books: Vec::new(),
+            problems: Vec::new(),
+            refused: Vec::new(),
+            total: Tally::default(),
+            calls: 0,
+            by_id: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Adds a CPU.
+    pub fn add(&mut self, summary: &Summary, books: &Books) {
+        let cpu = summary.cpu;
+        let name = format!("cpu{cpu}");
+        self.lines.push(line(&name, &summary.tally, summary.calls));
+        self.total += summary.tally;
+        self.calls += summary.calls;
+        self.written += books.meta.entries;
+        for (id, count) in summary.by_id.iter().enumerate() {
+            if id >= self.by_id.len() {
+                self.by_id.resize(id + 1, 0);
+            }
+            if let Some(sum) = self.by_id.get_mut(id) {
+                *sum += count;
+            }
+        }
+
+        let problems = books.problems();
+        let left = match books.stats {
+            Some(_) => String::new(),
+            None => format!(" + {} not read yet", books.meta.unread()),
+        };
+        self.books.push(format!(
+            "{name:<6} {} read + {} lost{left} of {} written: {}",
+            books.tally.events,
+            lost(books.tally.lost, books.tally.unknown_losses),
+            books.meta.entries,
+            if problems.is_empty() { "ok" } else { "NOT OK" },
+        ));
+        self.problems
+            .extend(problems.into_iter().map(|problem| (cpu, problem)));
+        if let Some(stats) = books.stats.filter(|s| s.commit_overrun + s.dropped > 0) {
+            self.refused.push(format!(
+                "{name:<6} the kernel did not write {} events (commit overrun {}, dropped {})",
+                stats.commit_overrun + stats.dropped,
+                stats.commit_overrun,
+                stats.dropped
+            ));
+        }
+    }
+
+    /// Events of all CPUs.
+    pub fn events(&self) -> u64 {
+        self.total.events
+    }
+
+    /// Whether all books agree.
+    pub fn good(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Prints all of it.
+    pub fn print(&self, formats: &Formats, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "summary of {:.1} s", self.elapsed.as_secs_f64())?;
+        for line in &self.lines {
+            writeln!(out, "{line}")?;
+        }
+        writeln!(out, "{}", line("total", &self.total, self.calls))?;
+        writeln!(out, "types: {}", self.types(formats))?;
+        for line in self.books.iter().chain(&self.refused) {
+            writeln!(out, "{line}")?;
+        }
+        if self.total.backwards > 0 {
+            let count = self.total.backwards;
+            writeln!(out, "{count} events are older than the one before them")?;
+        }
+        for (cpu, problem) in &self.problems {
+            writeln!(out, "cpu{cpu}: {problem}")?;
+        }
+        let verdict = if self.good() { "ok" } else { "NOT OK" };
+        writeln!(
+            out,
+            "accounting: {} read + {} lost, {} written: {verdict}",
+            self.total.events,
+            lost(self.total.lost, self.total.unknown_losses),
+            self.written,
+        )?;
+        out.flush()
+    }
+
+    /// The most frequent types of events.
+    fn types(&self, formats: &Formats) -> String {
+        let mut types: Vec<_> = self.by_id.iter().enumerate().filter(|t| *t.1 > 0).collect();
+        types.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let name = |id: usize| {
+            let format = u16::try_from(id).ok().and_then(|id| formats.get(id));
+            format.map_or_else(|| format!("type {id}"), |format| format.name.clone())
+        };
+        let shown = types.iter().take(TYPES);
+        let mut list: Vec<_> = shown
+            .map(|(id, count)| format!("{} {count}", name(*id)))
+            .collect();
+        let rest: u64 = types.iter().skip(TYPES).map(|(_, count)| **count).sum();
+        if rest > 0 {
+            list.push(format!("others {rest}"));
+        }
+        list.join(", ")
+    }
+}
+
+/// A line of the summary.
+fn line(name: &str, tally: &Tally, calls: u64) -> String {
+    format!(
+        "{name:<6} {:>10} events {:>9.1} MB  lost {}  sub-buffers {}  GET_READER {calls}",
+        tally.events,
+        tally.bytes as f64 / 1e6,
+        lost(tally.lost, tally.unknown_losses),
+        tally.subbufs,
+    )
+}

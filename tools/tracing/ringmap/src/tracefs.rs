@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! tracefs: where it is, its instances, and the control files of an instance.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::{Error, Result, cpulist};
+
+/// Where tracefs is mounted, the usual place first.
+const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// Which CPUs are online.
+const ONLINE: &str = "/sys/devices/system/cpu/online";
+
+/// A mounted tracefs.
+#[derive(Debug, Clone)]
+pub struct Tracefs {
+    root: PathBuf,
+}
+
+impl Tracefs {
+    /// Finds tracefs where it is usually mounted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTracefs`], or [`Error::Permission`].
+    pub fn find() -> Result<Self> {
+        let mut first = None;
+        for place in PLACES {
+            match Self::at(place) {
+                Ok(found) => return Ok(found),
+                // Not allowed to look says more than not found.
+                Err(e @ Error::Permission(_)) => first = Some(e),
+                Err(e) => first = first.or(Some(e)),
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::NoTracefs(PLACES[0].into())))
+    }
+
+    /// Uses the tracefs that is mounted there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTracefs`] if none is, or [`Error::Permission`].
+    pub fn at(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        match fs::metadata(root.join("trace_clock")) {
+            Ok(_) => Ok(Tracefs { root }),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(Error::Permission(root)),
+            Err(_) => Err(Error::NoTracefs(root)),
+        }
+    }
+
+    /// The directory where it is mounted.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// An instance by its name, or the top-level one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoInstance`] if there is none of that name.
+    pub fn instance(&self, name: Option<&str>) -> Result<Instance> {
+        let Some(name) = name else {
+            return Ok(Instance {
+                dir: self.root.clone(),
+            });
+        };
+        let dir = self.root.join("instances").join(name);
+        let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        if !plain || !dir.is_dir() {
+            return Err(Error::NoInstance {
+                name: name.into(),
+                path: dir,
+            });
+        }
+        Ok(Instance { dir })
+    }
+}
+
+/// The contents of `per_cpu/cpuN/stats`, as far as they count events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events in the buffer.
+    pub entries: u64,
+    /// Events overwritten before they were read.
+    pub overrun: u64,
+    /// Events that could not be written because an interrupt filled the buffer in the middle of
+    /// another event.
+    pub commit_overrun: u64,
+    /// Events that were not written because the buffer was full and does not overwrite.
+    pub dropped: u64,
+    /// Events read.
+    pub read: u64,
+}
+
+impl Stats {
+    /// Parses the file.
+    fn parse(text: &str) -> Option<Self> {
+        let field = |name| {
+            let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(key, _)| *key == name)?.1.trim().parse().ok()
+        };
+        Some(Stats {
+            entries: field("entries")?,
+            overrun: field("overrun")?,
+            commit_overrun: field("commit overrun")?,
+            dropped: field("dropped events")?,
+            read: field("read events")?,
+        })
+    }
+}
+
+/// One tracing instance: the top-level one, or one of `instances/`.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    dir: PathBuf,
+}
+
+impl Instance {
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn per_cpu(&self, cpu: u32, file: &str) -> PathBuf {
+        self.dir.join(format!("per_cpu/cpu{cpu}/{file}"))
+    }
+
+    fn write(&self, file: &str, value: &str, busy: fn(PathBuf) -> Error) -> Result<()> {
+        let path = self.dir.join(file);
+        fs::write(&path, value).map_err(|e| match Errno::from_io_error(&e) {
+            Some(Errno::BUSY) => busy(path.clone()),
+            _ => Error::io("write to", &path, e),
+        })
+    }
+
+    /// The CPUs that are online and have a ring buffer in this instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the directory `per_cpu` cannot be read.
+    pub fn cpus(&self) -> Result<Vec<u32>> {
+        let path = self.dir.join("per_cpu");
+        let fail = |e| Error::io("read", &path, e);
+        let mut cpus = Vec::new();
+        for entry in fs::read_dir(&path).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("cpu"));
+            cpus.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        }
+        cpus.sort_unstable();
+        // Without sysfs every CPU is taken for online.
+        if let Ok(online) = fs::read_to_string(ONLINE) {
+            let online = cpulist::parse(&online)?;
+            cpus.retain(|cpu| online.binary_search(cpu).is_ok());
+        }
+        Ok(cpus)
+    }
+
+    /// Throws away what is in the buffers of all CPUs and sets their counters to 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Permission`].
+    pub fn reset(&self) -> Result<()> {
+        let path = self.dir.join("trace");
+        // Opening for writing with O_TRUNC is what resets.
+        File::create(&path).map_err(|e| Error::io("reset through", &path, e))?;
+        Ok(())
+    }
+
+    /// Sets the size of each CPU's buffer, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SizeBusy`] if one is mapped or being read, otherwise as [`reset`](Self::reset).
+    pub fn set_buffer_kb(&self, kb: u32) -> Result<()> {
+        self.write("buffer_size_kb", &kb.to_string(), Error::SizeBusy)
+    }
+
+    /// Sets the size of a sub-buffer, in KiB; the kernel rounds it up to a power of two of pages.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_buffer_kb`](Self::set_buffer_kb).
+    pub fn set_subbuf_kb(&self, kb: u32) -> Result<()> {
+        self.write("buffer_subbuf_size_kb", &kb.to_string(), Error::SizeBusy)
+    }
+
+    /// Whether events are being written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Permission`].
+    pub fn tracing_on(&self) -> Result<bool> {
+        let path = self.dir.join("tracing_on");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        Ok(text.trim() != "0")
+    }
+
+    /// Starts or stops the writing of events.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Permission`].
+    pub fn set_tracing_on(&self, on: bool) -> Result<()> {
+        let value = if on { "1" } else { "0" };
+        self.write("tracing_on", value, Error::SizeBusy)
+    }
+
+    /// Whether the trace clock counts nanoseconds. (Some count cycles, or events.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Permission`].
+    pub fn clock_is_ns(&self) -> Result<bool> {
+        let path = self.dir.join("trace_clock");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        Ok(!["[counter]", "[x86-tsc]", "[ppc-tb]"]
+            .iter()
+            .any(|clock| text.contains(clock)))
+    }
+
+    /// The kernel's statistics of a CPU's buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
+    pub fn stats(&self, cpu: u32) -> Result<Stats> {
+        let path = self.per_cpu(cpu, "stats");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        Stats::parse(&text).ok_or(Error::Parse {
+            path,
+            what: "the statistics of the buffer".into(),
+        })
+    }
+
+    /// Opens the file through which the buffer of a CPU is mapped. Returns its path, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCpu`], [`Error::Io`], or [`Error::Permission`].
+    pub fn open_pipe_raw(&self, cpu: u32) -> Result<(File, PathBuf)> {
+        let path = self.per_cpu(cpu, "trace_pipe_raw");
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&path);
+        match file {
+            Ok(file) => Ok((file, path)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoCpu { cpu, path }),
+            Err(e) => Err(Error::io("open", &path, e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats() {
+        let text = "entries: 1\noverrun: 2\ncommit overrun: 3\nbytes: 9\n\
+                    oldest event ts:     5.000001\nnow ts:    12.5\n\
+                    dropped events: 4\nread events: 5\n";
+        let stats = Stats::parse(text).unwrap();
+        assert_eq!((stats.entries, stats.overrun, stats.read), (1, 2, 5));
+        assert_eq!((stats.commit_overrun, stats.dropped), (3, 4));
+        assert!(Stats::parse("entries: 1\n").is_none());
+    }
+
+    fn fake() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("trace_clock"), "[local] global counter\n").unwrap();
+        dir
+    }
+
+    #[test]
+    fn no_tracefs() {
+        let dir = tempfile::tempdir().unwrap();
+        let e = Tracefs::at(dir.path()).unwrap_err();
+        assert!(e.to_string().contains("mount -t tracefs"), "{e}");
+    }
+
+    #[test]
+    fn no_instance() {
+        let dir = fake();
+        let tracefs = Tracefs::at(dir.path()).unwrap();
+        for name in ["x", "", "..", "a/b"] {
+            let e = tracefs.instance(Some(name)).unwrap_err();
+            assert!(matches!(e, Error::NoInstance { .. }), "{name}: {e}");
+        }
+    }
+
+    #[test]
+    fn clock() {
+        let dir = fake();
+        let instance = Tracefs::at(dir.path()).unwrap().instance(None).unwrap();
+        assert!(instance.clock_is_ns().unwrap());
+        fs::write(dir.path().join("trace_clock"), "local [counter]\n").unwrap();
+        assert!(!instance.clock_is_ns().unwrap());
+    }
+
+    #[test]
+    fn no_cpu() {
+        let dir = fake();
+        let instance = Tracefs::at(dir.path()).unwrap().instance(None).unwrap();
+        let e = instance.open_pipe_raw(7).unwrap_err();
+        assert!(matches!(e, Error::NoCpu { cpu: 7, .. }), "{e}");
+    }
+}
