@@ -42,8 +42,6 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            atomic_load,
-            atomic_store,
             Atomic,
             Relaxed, //
         },
@@ -67,22 +65,24 @@ use kernel::{
 /// The size of a sub-buffer's header, in bytes.
 const PAGE_HEADER: usize = core::mem::offset_of!(bindings::buffer_data_page, data);
 
-/// Loads a field of a C struct that others may be writing.
+/// Loads a field of a C struct that others may be writing, as `READ_ONCE()`.
+///
+/// Volatile rather than `Atomic`, which is a call of a C helper for each load.
 macro_rules! load {
     ($ptr:expr, $($field:ident).+) => {{
         let ptr = $ptr;
-        // SAFETY: The pointer is to a valid struct by the invariants of the type that has it, and
-        // C writes the field with stores that do not tear.
-        unsafe { atomic_load(&raw mut (*ptr).$($field).+, Relaxed) }
+        // SAFETY: The pointer is to a valid struct by the invariants of the type that has it. The
+        // field is a word, which C writes with stores that do not tear.
+        unsafe { (&raw const (*ptr).$($field).+).read_volatile() }
     }};
 }
 
-/// Stores to a field of a C struct that others may be reading.
+/// Stores to a field of a C struct that others may be reading, as `WRITE_ONCE()`.
 macro_rules! store {
     ($ptr:expr, $($field:ident).+, $value:expr) => {{
         let (ptr, value) = ($ptr, $value);
         // SAFETY: As for `load!()`; the lock whose guard has this method excludes other writers.
-        unsafe { atomic_store(&raw mut (*ptr).$($field).+, value, Relaxed) }
+        unsafe { (&raw mut (*ptr).$($field).+).write_volatile(value) }
     }};
 }
 

@@ -25,10 +25,9 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::atomic::{
-        atomic_store,
-        Relaxed,
-        Release, //
+    sync::barrier::{
+        smp_mb,
+        Write, //
     },
     uapi::trace_buffer_meta, //
 };
@@ -70,17 +69,17 @@ pub(crate) struct Statistics {
 ///
 /// # Invariants
 ///
-/// Points to the start of a page that lives as long as the value does. The kernel accesses it only
-/// with atomic operations.
+/// Points to the start of a page that lives as long as the value does. The kernel only writes to it,
+/// under the `reader_lock` of its buffer or before the buffer has it.
 #[derive(Clone, Copy)]
 pub(crate) struct MetaRef(NonNull<trace_buffer_meta>);
 
-/// Stores to a field of the meta-page. User space sees the old value or the new one.
+/// Stores to a field of the meta-page, as `WRITE_ONCE()`: user space sees the old value or the new.
 macro_rules! store {
-    ($meta:expr, $($field:ident).+, $value:expr, $order:expr) => {
-        // SAFETY: By the type invariants of `MetaRef` the struct is valid, and all kernel accesses
-        // to it are atomic.
-        unsafe { atomic_store(&raw mut (*$meta.0.as_ptr()).$($field).+, $value, $order) }
+    ($meta:expr, $($field:ident).+, $value:expr) => {
+        // SAFETY: By the type invariants of `MetaRef` the struct is valid, and nothing but such
+        // stores accesses it in the kernel; those of one page are not concurrent.
+        unsafe { (&raw mut (*$meta.0.as_ptr()).$($field).+).write_volatile($value) }
     };
 }
 
@@ -96,34 +95,32 @@ impl MetaRef {
     /// Writes what does not change while the buffer is mapped.
     fn init(self, layout: &Layout) {
         let size = layout.subbuf_pages() * PAGE_SIZE;
+        let struct_len = size_of::<trace_buffer_meta>();
 
-        store!(
-            self,
-            meta_struct_len,
-            size_of::<trace_buffer_meta>() as u32,
-            Relaxed
-        );
-        store!(self, nr_subbufs, layout.nr_subbufs() as u32, Relaxed);
-        store!(self, subbuf_size, size as u32, Relaxed);
-        store!(self, meta_page_size, size as u32, Relaxed);
+        store!(self, meta_struct_len, struct_len as u32);
+        store!(self, nr_subbufs, layout.nr_subbufs() as u32);
+        store!(self, subbuf_size, size as u32);
+        store!(self, meta_page_size, size as u32);
     }
 
     /// Shows the number of events that were lost before the reader page.
     ///
     /// The number stands until the next reader page comes in.
     pub(crate) fn set_lost(self, events: u64) {
-        store!(self, reader.lost_events, events, Relaxed);
+        store!(self, reader.lost_events, events);
     }
 
     /// Shows `stats`, the id of the reader page last. Mirrors `rb_update_meta_page()`.
     pub(crate) fn publish(self, stats: &Statistics) {
-        store!(self, reader.read, stats.reader_read, Relaxed);
-        store!(self, entries, stats.entries, Relaxed);
-        store!(self, overrun, stats.overrun, Relaxed);
-        store!(self, read, stats.read, Relaxed);
-        store!(self, pages_lost, stats.pages_lost, Relaxed);
-        store!(self, pages_touched, stats.pages_touched, Relaxed);
-        store!(self, reader.id, stats.reader_id, Release);
+        store!(self, reader.read, stats.reader_read);
+        store!(self, entries, stats.entries);
+        store!(self, overrun, stats.overrun);
+        store!(self, read, stats.read);
+        store!(self, pages_lost, stats.pages_lost);
+        store!(self, pages_touched, stats.pages_touched);
+        // Who sees the id of a new page sees what belongs to it.
+        smp_mb(Write);
+        store!(self, reader.id, stats.reader_id);
 
         // SAFETY: By the type invariants this is a page of kernel memory.
         unsafe { flush_kernel_vmap_range(self.0.cast(), PAGE_SIZE) };
