@@ -23,6 +23,7 @@ use super::{
 use core::{
     ffi::c_void,
     marker::PhantomData,
+    mem::offset_of,
     ops::Deref,
     ptr::{
         self,
@@ -63,7 +64,7 @@ use kernel::{
 };
 
 /// The size of a sub-buffer's header, in bytes.
-const PAGE_HEADER: usize = core::mem::offset_of!(bindings::buffer_data_page, data);
+const PAGE_HEADER: usize = offset_of!(bindings::buffer_data_page, data);
 
 /// Loads a field of a C struct that others may be writing, as `READ_ONCE()`.
 ///
@@ -215,7 +216,22 @@ impl<'a> MappingGuard<'a> {
 
     /// The mapping, if the buffer is mapped.
     pub(crate) fn mapped(&self) -> Option<Mapped<'_>> {
-        (self.users() != 0).then_some(Mapped { guard: self })
+        if self.users() == 0 {
+            return None;
+        }
+        Some(Mapped {
+            layout: self.cpu.layout()?,
+            ids: load!(self.cpu.as_ptr(), subbuf_ids),
+            _guard: PhantomData,
+        })
+    }
+
+    /// The meta-page, if the buffer is mapped.
+    pub(crate) fn meta(&self) -> Option<MetaRef> {
+        match self.users() {
+            0 => None,
+            _ => self.cpu.meta(),
+        }
     }
 
     /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
@@ -242,11 +258,12 @@ impl<'a> MappingGuard<'a> {
             meta,
             resize,
         } = parts;
+        let nr = resize.layout()?.nr_subbufs();
 
         {
             let reader = self.cpu.lock_reader();
 
-            reader.fill_ids(&mut ids)?;
+            reader.fill_ids(&mut ids, nr)?;
             reader.publish(meta.get());
             meta.get().set_lost(reader.lost().known());
 
@@ -269,9 +286,9 @@ impl<'a> MappingGuard<'a> {
     ///
     /// Its parts are freed when the result is dropped. `None` if the buffer is not mapped.
     pub(crate) fn remove(&mut self) -> Option<Parts<'a>> {
-        let nr = self.mapped()?.layout()?.nr_subbufs();
+        let mapped = self.mapped()?;
+        let (ids, nr) = (mapped.ids, mapped.layout.nr_subbufs());
         let cpu = self.cpu.as_ptr();
-        let ids = load!(cpu, subbuf_ids);
         let meta = NonNull::new(load!(cpu, meta_page))?;
 
         {
@@ -353,40 +370,37 @@ impl<'a> Parts<'a> {
         Ok(Self {
             meta: MetaPage::new(layout)?,
             // Not a contiguous allocation if it is large.
-            ids: KVVec::from_elem(ptr::null_mut(), layout.nr_subbufs(), GFP_KERNEL)?,
+            ids: KVVec::with_capacity(layout.nr_subbufs(), GFP_KERNEL)?,
             resize,
         })
     }
 }
 
-/// A mapped buffer: it has ids and a meta-page for as long as the guard is held.
+/// A mapped buffer: it has ids and a fixed layout for as long as the guard is held.
+///
+/// # Invariants
+///
+/// `ids` is a table of `layout.nr_subbufs()` valid sub-buffers.
 pub(crate) struct Mapped<'a> {
-    guard: &'a MappingGuard<'a>,
+    layout: Layout,
+    ids: *mut *mut bindings::buffer_page,
+    _guard: PhantomData<&'a MappingGuard<'a>>,
 }
 
-impl Mapped<'_> {
-    /// The layout, fixed while the buffer is mapped.
-    pub(crate) fn layout(&self) -> Option<Layout> {
-        self.guard.cpu.layout()
-    }
-
-    /// The meta-page.
-    pub(crate) fn meta(&self) -> Option<MetaRef> {
-        self.guard.cpu.meta()
+impl<'a> Mapped<'a> {
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Page `page` of sub-buffer `id`, if there is one.
-    pub(crate) fn page(&self, layout: &Layout, id: usize, page: usize) -> Option<BorrowedPage<'_>> {
-        if id >= layout.nr_subbufs() || page >= layout.subbuf_pages() {
+    pub(crate) fn page(&self, id: usize, page: usize) -> Option<BorrowedPage<'a>> {
+        if id >= self.layout.nr_subbufs() || page >= self.layout.subbuf_pages() {
             return None;
         }
 
-        let ids = load!(self.guard.cpu.as_ptr(), subbuf_ids);
-        // SAFETY: By the type invariants the table has a valid sub-buffer at each index below
-        // `nr_subbufs()`, and it is not freed while the guard is held.
-        let subbuf = unsafe { *ids.add(id) };
-        let data = load!(subbuf, page);
-        let address = NonNull::new(data.cast::<c_void>())?;
+        // SAFETY: By the type invariants there is a sub-buffer at each index below `nr_subbufs()`.
+        let subbuf = unsafe { *self.ids.add(id) };
+        let address = NonNull::new(load!(subbuf, page).cast::<c_void>())?;
 
         // SAFETY: A sub-buffer is `subbuf_pages()` pages of the linear map. A mapped buffer keeps
         // its sub-buffers, as other readers copy from them and resizing is disabled.
@@ -553,41 +567,90 @@ impl Reader<'_> {
         unsafe { bindings::rb_map_commit_overrun(self.cpu_number(), lost.known() as usize) };
     }
 
-    /// Gives each sub-buffer its id, the reader page first, and fills `ids` with them.
-    fn fill_ids(&self, ids: &mut [*mut bindings::buffer_page]) -> Result {
+    /// Gives each sub-buffer its id, the reader page first, and fills `ids`, which has room for
+    /// `nr`, with them.
+    fn fill_ids(&self, ids: &mut KVVec<*mut bindings::buffer_page>, nr: usize) -> Result {
         let cpu = self.cpu.as_ptr();
+        let reader = load!(cpu, reader_page);
         // SAFETY: The `reader_lock` is held by the type invariants.
         let head = unsafe { bindings::rb_map_set_head_page(cpu) };
-        let mut page = load!(cpu, reader_page);
 
         if head.is_null() {
             return Err(EIO);
         }
+        if self.cpu.is_persistent() {
+            return self.find_ids(ids, nr, reader, head);
+        }
 
-        for index in 0..ids.len() {
-            // SAFETY: As above; `page` is a sub-buffer of this buffer, and those are a ring.
-            let (id, next) = unsafe {
-                (
-                    bindings::rb_map_page_id(cpu, page, index as i32),
-                    bindings::rb_map_next_page(page),
-                )
-            };
+        let mut page = reader;
+        for id in 0..nr {
+            store!(page, _bitfield_1, id_field(id as u32));
+            ids.push_within_capacity(page).map_err(|_| EIO)?;
+            // The reader page is not in the ring.
+            page = if id == 0 { head } else { next_page(page) };
+        }
+        check_ring(page, head)
+    }
+
+    /// As [`Self::fill_ids`] for a persistent buffer, whose ids are the places in its memory.
+    fn find_ids(
+        &self,
+        ids: &mut KVVec<*mut bindings::buffer_page>,
+        nr: usize,
+        reader: *mut bindings::buffer_page,
+        head: *mut bindings::buffer_page,
+    ) -> Result {
+        for _ in 0..nr {
+            ids.push_within_capacity(ptr::null_mut()).map_err(|_| EIO)?;
+        }
+
+        let mut page = reader;
+        for index in 0..nr {
+            // SAFETY: The `reader_lock` is held by the type invariants, and `page` is a sub-buffer.
+            let id = unsafe { bindings::rb_map_page_id(self.cpu.as_ptr(), page, index as i32) };
             let slot = ids.get_mut(id as usize).ok_or(EIO)?;
 
             if !slot.is_null() {
                 return Err(EIO);
             }
             *slot = page;
-            // The reader page is not in the ring.
-            page = if index == 0 { head } else { next };
+            page = if index == 0 { head } else { next_page(page) };
         }
-
-        // The ring ends where it began, or it has more sub-buffers than `nr_pages` says.
-        if page != head {
-            return Err(EIO);
-        }
-        Ok(())
+        check_ring(page, head)
     }
+}
+
+/// The sub-buffer behind `page` in the ring. Mirrors `rb_inc_page()`.
+fn next_page(page: *mut bindings::buffer_page) -> *mut bindings::buffer_page {
+    const _: () = assert!(offset_of!(bindings::buffer_page, list) == 0);
+
+    // Writers keep flags in the lower bits of the pointer.
+    load!(page, list.next)
+        .map_addr(|next| next & !(bindings::RB_FLAG_MASK as usize))
+        .cast()
+}
+
+/// The ring ends where it began, or it has not as many sub-buffers as `nr_pages` says.
+fn check_ring(end: *mut bindings::buffer_page, head: *mut bindings::buffer_page) -> Result {
+    if end != head {
+        return Err(EIO);
+    }
+    Ok(())
+}
+
+type IdField = bindings::__BindgenBitfieldUnit<[u8; 4]>;
+
+/// The bit-fields of a sub-buffer with `id` that is not in memory of a persistent buffer.
+///
+/// Written at once; the setters of bindgen go bit by bit.
+fn id_field(id: u32) -> IdField {
+    let word = if cfg!(target_endian = "little") {
+        id
+    } else {
+        id << (u32::BITS - bindings::RB_STATIC_BITS)
+    };
+
+    IdField::new(word.to_ne_bytes())
 }
 
 /// The reader page of a buffer: a sub-buffer that writers may still be on, but do not take back.
@@ -688,6 +751,18 @@ impl ReaderPage<'_> {
         if let Some(address) = NonNull::new(self.data().cast()) {
             // SAFETY: The page is mapped kernel memory of this size by the type invariants.
             unsafe { flush_kernel_vmap_range(address, self.capacity + PAGE_HEADER) };
+        }
+    }
+}
+
+#[kunit_tests(ring_buffer_map_cpu_buffer)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_where_bindgen_has_them() {
+        for id in [0, 1, 0x1234_5678, (1 << bindings::RB_STATIC_BITS) - 1] {
+            assert!(id_field(id) == bindings::buffer_page::new_bitfield_1(id, 0));
         }
     }
 }

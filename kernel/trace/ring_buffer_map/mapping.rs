@@ -32,7 +32,7 @@ use kernel::{
 };
 
 /// How many pages go into a VMA at a time; their array is on the stack.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 
 /// Maps the buffer of `cpu` into `vma` and counts the VMA as a user. May sleep.
 ///
@@ -147,8 +147,8 @@ fn seal(vma: &VmaNew) -> Result<&VmaMixedMap> {
 /// Fills `area` with the pages of a mapped buffer. Mirrors C's `__rb_map_vma()`.
 fn populate(guard: &MappingGuard<'_>, area: &VmaMixedMap) -> Result {
     let mapped = guard.mapped().ok_or(ENODEV)?;
-    let layout = mapped.layout().ok_or(EINVAL)?;
-    let meta = mapped.meta().ok_or(ENODEV)?;
+    let layout = mapped.layout();
+    let meta = guard.meta().ok_or(ENODEV)?;
 
     layout
         .check(area.pgoff(), area.pages())
@@ -163,7 +163,7 @@ fn populate(guard: &MappingGuard<'_>, area: &VmaMixedMap) -> Result {
         let page = match layout.slot(area.pgoff() + index) {
             Slot::Meta => meta.page(),
             Slot::Padding => BorrowedPage::zero(area.start() + index * PAGE_SIZE),
-            Slot::SubBuffer { id, page } => mapped.page(&layout, id, page).ok_or(EINVAL)?,
+            Slot::SubBuffer { id, page } => mapped.page(id, page).ok_or(EINVAL)?,
         };
 
         if batch.is_full() {

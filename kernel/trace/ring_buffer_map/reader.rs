@@ -24,8 +24,7 @@ use kernel::prelude::*;
 /// `ENODEV` if the buffer is not mapped. An empty buffer is not an error.
 pub(crate) fn get_reader(cpu: &CpuBuffer) -> Result {
     let mapping = cpu.lock_mapping();
-    let meta = mapping.mapped().and_then(|mapped| mapped.meta());
-    let meta = meta.ok_or(ENODEV)?;
+    let meta = mapping.meta().ok_or(ENODEV)?;
     let reader = cpu.lock_reader();
 
     advance(&reader, meta);

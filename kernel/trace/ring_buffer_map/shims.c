@@ -14,13 +14,6 @@ struct buffer_page *rb_map_set_head_page(struct ring_buffer_per_cpu *cpu_buffer)
 	return rb_set_head_page(cpu_buffer);
 }
 
-struct buffer_page *rb_map_next_page(struct buffer_page *bpage)
-{
-	rb_inc_page(&bpage);
-
-	return bpage;
-}
-
 int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 		   struct buffer_page *bpage, int id)
 {

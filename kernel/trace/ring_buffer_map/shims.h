@@ -12,7 +12,6 @@ struct ring_buffer_per_cpu;
 
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer);
 struct buffer_page *rb_map_set_head_page(struct ring_buffer_per_cpu *cpu_buffer);
-struct buffer_page *rb_map_next_page(struct buffer_page *bpage);
 int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 		   struct buffer_page *bpage, int id);
 int rb_map_reader_id(struct ring_buffer_per_cpu *cpu_buffer);

@@ -99,7 +99,7 @@ pub(crate) fn get_reader(file: &TraceFile<'_>, block: bool) -> Result {
 
     if block {
         // Nobody could read what the wait is for.
-        if cpu.lock_mapping().mapped().is_none() {
+        if cpu.lock_mapping().meta().is_none() {
             return Err(ENODEV);
         }
         file.wait()?;
