@@ -141,15 +141,14 @@ pub unsafe extern "C" fn tracing_buffers_mmap(
     file: *mut c::file,
     vma: *mut c::vm_area_struct,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
-    let (file, area) = unsafe { (TraceFile::from_raw(file), VmaNew::from_raw(vma)) };
+    // SAFETY: By the safety requirements. The initial setup of the VMA is nobody else's business,
+    // and its operations are not called if it fails.
+    let (file, vma) = unsafe {
+        (*vma).vm_ops = &VM_OPS.0;
+        (TraceFile::from_raw(file), VmaNew::from_raw(vma))
+    };
 
-    from_result(|| {
-        vma::mmap(&file, area)?;
-        // SAFETY: The VMA is in its initial setup, so that this is not a data race.
-        unsafe { (*vma).vm_ops = &VM_OPS.0 };
-        Ok(0)
-    })
+    from_result(|| vma::mmap(&file, vma).map(|()| 0))
 }
 
 /// `TRACE_MMAP_IOCTL_GET_READER`, see [`vma::get_reader`].

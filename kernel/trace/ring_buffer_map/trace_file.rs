@@ -33,10 +33,9 @@ use kernel::{
 pub(crate) struct TraceFile<'a> {
     /// The instance of the file.
     pub(crate) array: &'a TraceArray,
-    /// The ring buffer of the instance.
-    pub(crate) buffer: &'a TraceBuffer,
     /// The CPU of the file.
     pub(crate) cpu: i32,
+    array_buffer: *const bindings::array_buffer,
 }
 
 impl<'a> TraceFile<'a> {
@@ -45,17 +44,31 @@ impl<'a> TraceFile<'a> {
     /// `file` must be valid for `'a` and have been opened by `tracing_buffers_open()`.
     pub(crate) unsafe fn from_raw(file: *mut kernel::bindings::file) -> Self {
         // SAFETY: By the safety requirements `private_data` has an iterator, whose fields were set
-        // at open. The open file keeps the instance, and the instance its ring buffer: only a
-        // snapshot swaps that for another, and what is loaded before the swap stays valid.
+        // at open. The open file keeps the instance.
         unsafe {
             let iter =
                 &raw const (*(*file).private_data.cast::<bindings::ftrace_buffer_info>()).iter;
 
             Self {
                 array: &*(*iter).tr.cast(),
-                buffer: TraceBuffer::from_raw((*(*iter).array_buffer).buffer.cast()),
                 cpu: (*iter).cpu_file,
+                array_buffer: (*iter).array_buffer,
             }
+        }
+    }
+
+    /// The ring buffer of the instance, at this moment: a snapshot swaps it for another.
+    ///
+    /// It is the one to map only while snapshots are excluded.
+    pub(crate) fn buffer(&self) -> &'a TraceBuffer {
+        // SAFETY: The instance owns both of the ring buffers that are swapped, and the open file
+        // keeps the instance.
+        unsafe {
+            TraceBuffer::from_raw(
+                (&raw const (*self.array_buffer).buffer)
+                    .read_volatile()
+                    .cast(),
+            )
         }
     }
 
@@ -65,7 +78,7 @@ impl<'a> TraceFile<'a> {
         // condition the wait is for one wake-up.
         to_result(unsafe {
             kernel::bindings::ring_buffer_wait(
-                self.buffer.as_raw(),
+                self.buffer().as_raw(),
                 self.cpu,
                 (*self.array.0.get()).buffer_percent,
                 None,

@@ -42,7 +42,7 @@ impl Drop for Exclusion<'_> {
 }
 
 fn cpu_buffer<'a>(file: &TraceFile<'a>) -> Option<&'a CpuBuffer> {
-    file.buffer.cpu(file.cpu)
+    file.buffer().cpu(file.cpu)
 }
 
 /// Maps the buffer of `file` into `vma`. Mirrors C's `tracing_buffers_mmap()`.
@@ -62,7 +62,7 @@ pub(crate) fn mmap(file: &TraceFile<'_>, vma: &VmaNew) -> Result {
 
     let exclusion = Exclusion::new(file.array)?;
 
-    if file.buffer.is_remote() {
+    if file.buffer().is_remote() {
         return Err(EINVAL);
     }
     mapping::map(cpu_buffer(file).ok_or(EINVAL)?, vma)?;
