@@ -664,14 +664,23 @@ pub(crate) struct ReaderPage<'a> {
     _reader: PhantomData<&'a Reader<'a>>,
 }
 
+/// What tells sub-buffers apart, without access to them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageId(usize);
+
 impl ReaderPage<'_> {
     fn data(&self) -> *mut bindings::buffer_data_page {
         load!(self.page, page)
     }
 
-    /// Whether this is the same sub-buffer as `other`.
-    pub(crate) fn is(&self, other: &ReaderPage<'_>) -> bool {
-        ptr::eq(self.page, other.page)
+    /// What tells it from other sub-buffers.
+    pub(crate) fn id(&self) -> PageId {
+        PageId(self.page.addr())
+    }
+
+    /// Whether this is the sub-buffer with `id`.
+    pub(crate) fn is(&self, id: PageId) -> bool {
+        self.id() == id
     }
 
     /// How many bytes of it are read.

@@ -27,28 +27,36 @@ const TIME_SHIFT: u32 = 27;
 const TIME_STAMP_MSB: u64 = 0xf8 << 56;
 
 /// What a walk over events found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     /// The number of data events.
     pub(crate) entries: usize,
     /// The time stamp of the last event.
     pub(crate) stamp: u64,
+    /// How many bytes are done with: those before the next event, or all.
+    pub(crate) length: usize,
 }
 
-/// Walks the events in `bytes`, which begin at an event; `stamp` is the time of the one before.
+/// Walks up to `max` events in `bytes`, which begin at an event; `stamp` is the time of the one
+/// before.
 ///
-/// Counts and adds up as C's `rb_advance_reader()` would, event by event. The walk ends at the end
-/// of the slice, at a padding event without a length, or at an event that does not fit.
-pub(crate) fn walk(bytes: &[u8], stamp: u64) -> Walk {
-    let mut walk = Walk { entries: 0, stamp };
+/// Counts and adds up as C's `rb_advance_reader()` would, event by event. What follows a padding
+/// event without a length, or an event that does not fit, is passed over.
+pub(crate) fn walk(bytes: &[u8], stamp: u64, max: usize) -> Walk {
+    let mut walk = Walk {
+        entries: 0,
+        stamp,
+        length: bytes.len(),
+    };
     let mut rest = bytes;
 
-    while let Some(length) = walk.step(rest) {
-        let Some(next) = rest.get(length..) else {
-            break;
+    for _ in 0..max {
+        let Some(next) = walk.step(rest).and_then(|length| rest.get(length..)) else {
+            return walk;
         };
         rest = next;
     }
+    walk.length -= rest.len();
     walk
 }
 
@@ -167,78 +175,45 @@ mod tests {
             self
         }
 
-        fn walk(&self, stamp: u64) -> Walk {
-            walk(&self.bytes[..self.len], stamp)
+        /// The entries and the last time stamp of all events.
+        fn walk(&self, stamp: u64) -> (usize, u64) {
+            let walk = walk(&self.bytes[..self.len], stamp, usize::MAX);
+
+            assert_eq!(walk.length, self.len);
+            (walk.entries, walk.stamp)
         }
     }
 
     #[test]
     fn nothing() {
-        assert!(
-            walk(&[], 7)
-                == Walk {
-                    entries: 0,
-                    stamp: 7
-                }
-        );
-        assert!(
-            walk(&[1, 0, 0], 7)
-                == Walk {
-                    entries: 0,
-                    stamp: 7
-                }
-        );
+        for bytes in [&[][..], &[1, 0, 0]] {
+            let walk = walk(bytes, 7, 1);
+
+            assert_eq!(walk.entries, 0);
+            assert_eq!(walk.stamp, 7);
+            assert_eq!(walk.length, bytes.len());
+        }
     }
 
     #[test]
     fn data_of_both_kinds() {
         let small = Bytes::new().header(2, 5).data(8);
-        assert!(
-            small.walk(100)
-                == Walk {
-                    entries: 1,
-                    stamp: 105
-                }
-        );
+        assert!(small.walk(100) == (1, 105));
 
         let both = small.header(0, 7).word(12).data(8).header(1, 1).data(4);
-        assert!(
-            both.walk(100)
-                == Walk {
-                    entries: 3,
-                    stamp: 113
-                }
-        );
+        assert!(both.walk(100) == (3, 113));
     }
 
     #[test]
     fn times() {
         let extend = Bytes::new().header(TYPE_TIME_EXTEND, 3).word(2);
-        assert!(
-            extend.walk(10)
-                == Walk {
-                    entries: 0,
-                    stamp: 13 + (2 << 27)
-                }
-        );
+        assert!(extend.walk(10) == (0, 13 + (2 << 27)));
 
         let data = extend.header(1, 1).data(4);
-        assert!(
-            data.walk(10)
-                == Walk {
-                    entries: 1,
-                    stamp: 14 + (2 << 27)
-                }
-        );
+        assert!(data.walk(10) == (1, 14 + (2 << 27)));
 
         let stamp = Bytes::new().header(TYPE_TIME_STAMP, 3).word(2);
-        assert!(
-            stamp.walk(10)
-                == Walk {
-                    entries: 0,
-                    stamp: 3 + (2 << 27)
-                }
-        );
+        assert!(stamp.walk(10) == (0, 3 + (2 << 27)));
     }
 
     #[test]
@@ -254,65 +229,48 @@ mod tests {
     fn padding_is_no_entry() {
         let discarded = Bytes::new().header(TYPE_PADDING, 1).word(8).data(4);
         let data = discarded.header(1, 2).data(4);
-        assert!(
-            data.walk(0)
-                == Walk {
-                    entries: 1,
-                    stamp: 2
-                }
-        );
+        assert!(data.walk(0) == (1, 2));
 
         let end = Bytes::new().header(1, 2).data(4).header(TYPE_PADDING, 0);
         let behind = end.header(1, 2).data(4);
-        assert!(
-            behind.walk(0)
-                == Walk {
-                    entries: 1,
-                    stamp: 2
-                }
-        );
+        assert!(behind.walk(0) == (1, 2));
     }
 
     #[test]
     fn what_does_not_fit_ends_the_walk() {
         let mut event = Bytes::new().header(0, 1).word(u32::MAX).data(8);
-        assert!(
-            event.walk(0)
-                == Walk {
-                    entries: 1,
-                    stamp: 1
-                }
-        );
+        assert!(event.walk(0) == (1, 1));
 
         event.len = 4;
-        assert!(
-            event.walk(0)
-                == Walk {
-                    entries: 0,
-                    stamp: 0
-                }
-        );
+        assert!(event.walk(0) == (0, 0));
 
         let extend = Bytes::new().header(TYPE_TIME_EXTEND, 1);
-        assert!(
-            extend.walk(0)
-                == Walk {
-                    entries: 0,
-                    stamp: 0
-                }
-        );
+        assert!(extend.walk(0) == (0, 0));
     }
 
     #[test]
     fn an_event_of_size_0_is_not_repeated() {
         let event = Bytes::new().header(0, 1).word(0);
         // The size word is taken for the next event, which then has no size word of its own.
-        assert!(
-            event.walk(0)
-                == Walk {
-                    entries: 1,
-                    stamp: 1
-                }
-        );
+        assert!(event.walk(0) == (1, 1));
+    }
+
+    #[test]
+    fn a_walk_stops_at_an_event() {
+        let three = Bytes::new()
+            .header(1, 1)
+            .data(4)
+            .header(2, 1)
+            .data(8)
+            .header(1, 1)
+            .data(4);
+        let bytes = &three.bytes[..three.len];
+
+        for (max, length) in [0, 8, 20, 28, 28].into_iter().enumerate() {
+            let walk = walk(bytes, 0, max);
+
+            assert_eq!(walk.length, length);
+            assert_eq!(walk.entries, max.min(3));
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     cpu_buffer::{
         CpuBuffer,
         Lost,
+        PageId,
         Reader,
         ReaderPage, //
     },
@@ -14,8 +15,14 @@ use super::{
 };
 use kernel::prelude::*;
 
+/// How many events are walked with interrupts disabled.
+const STEP: usize = 128;
+
 /// Consumes all events on the reader page, after a step to the next one if it is read, and
 /// refreshes the meta-page. May sleep.
+///
+/// Takes at most one step to another reader page, and walks at most the events that are on it then,
+/// some at a time: whatever the writer does, and whatever is on the page, this ends.
 ///
 /// Mirrors C's `ring_buffer_map_get_reader()`.
 ///
@@ -25,38 +32,60 @@ use kernel::prelude::*;
 pub(crate) fn get_reader(cpu: &CpuBuffer) -> Result {
     let mapping = cpu.lock_mapping();
     let meta = mapping.meta().ok_or(ENODEV)?;
-    let reader = cpu.lock_reader();
+    let mut rest = None;
 
-    advance(&reader, meta);
-    reader.page().flush();
-    reader.publish(meta);
-    Ok(())
+    loop {
+        let reader = cpu.lock_reader();
+
+        rest = match rest {
+            None => advance(&reader, meta),
+            Some(rest) => resume(&reader, rest),
+        };
+        if rest.is_none() {
+            reader.page().flush();
+            reader.publish(meta);
+            return Ok(());
+        }
+    }
 }
 
-/// Takes at most one step to another reader page, and at most one walk over events: whatever the
-/// writer does, and whatever is on the page, this ends.
-fn advance(reader: &Reader<'_>, meta: MetaRef) {
+/// What is left to consume of a page: its bytes before `end`.
+struct Rest {
+    page: PageId,
+    end: usize,
+}
+
+/// Begins to consume. Returns what is left to.
+fn advance(reader: &Reader<'_>, meta: MetaRef) -> Option<Rest> {
     if reader.is_empty() {
-        return;
+        return None;
     }
 
     let page = reader.page();
 
     if page.read() < page.size() {
-        consume(reader, &page);
-        return;
+        return consume(reader, &page, page.size());
     }
 
-    let Some(next) = reader.next_page() else {
-        return;
-    };
+    let next = reader.next_page()?;
 
-    if !next.is(&page) || reader.lost() != Lost::Events(0) {
+    if !next.is(page.id()) || reader.lost() != Lost::Events(0) {
         report_lost(reader, &next, meta);
     }
-    if !reader.is_empty() {
-        consume(reader, &next);
+    if reader.is_empty() {
+        return None;
     }
+    consume(reader, &next, next.size())
+}
+
+/// Goes on after others could take the lock, and may have consumed the page, or reset the buffer.
+fn resume(reader: &Reader<'_>, rest: Rest) -> Option<Rest> {
+    let page = reader.page();
+
+    if !page.is(rest.page) {
+        return None;
+    }
+    consume(reader, &page, rest.end.min(page.size()))
 }
 
 /// Tells user space how many events are missing before `page`: on the page, if it is complete, and
@@ -79,27 +108,35 @@ fn report_lost(reader: &Reader<'_>, page: &ReaderPage<'_>, meta: MetaRef) {
     reader.clear_lost();
 }
 
-/// Counts what is on `page` as read.
-fn consume(reader: &Reader<'_>, page: &ReaderPage<'_>) {
-    let complete = reader.is_complete(page);
+/// Counts what is on `page` before `end` as read: a complete page as a whole, the events of others
+/// up to [`STEP`]. Returns what is left.
+fn consume(reader: &Reader<'_>, page: &ReaderPage<'_>, end: usize) -> Option<Rest> {
     let start = page.read();
-    let end = page.size();
 
     if start >= end {
-        return;
+        return None;
     }
 
-    let entries = if complete && start == 0 {
-        page.entries()
+    let (entries, length) = if start == 0 && reader.is_complete(page) && end == page.size() {
+        (page.entries(), end)
     } else {
-        let walk = events::walk(page.committed(start, end), reader.stamp());
+        let walk = events::walk(page.committed(start, end), reader.stamp(), STEP);
 
         reader.set_stamp(walk.stamp);
-        walk.entries
+        // Bytes that are committed and not on the page are none of a valid one. Pass over them.
+        match walk.length {
+            0 => (walk.entries, end - start),
+            length => (walk.entries, length),
+        }
     };
+    let read = start + length;
 
-    reader.account(entries, end - start);
-    page.set_read(end);
+    reader.account(entries, length);
+    page.set_read(read);
+    (read < end).then(|| Rest {
+        page: page.id(),
+        end,
+    })
 }
 
 /// Refreshes the meta-page of a buffer that is being reset, or otherwise changed by C.

@@ -40,39 +40,35 @@ proptest! {
     fn a_walk_ends_and_counts_no_more_than_fits(words in words(), cut in 0usize..4) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let bytes = &bytes[..bytes.len().saturating_sub(cut)];
+        let walk = walk(bytes, 0, usize::MAX);
 
-        prop_assert!(walk(bytes, 0).entries <= bytes.len() / 4);
+        prop_assert!(walk.entries <= bytes.len() / 4);
+        prop_assert_eq!(walk.length, bytes.len());
     }
 
     #[test]
-    fn a_walk_of_bytes_ends(bytes in vec(any::<u8>(), 0..4096), stamp: u64) {
-        prop_assert!(walk(&bytes, stamp).entries <= bytes.len() / 4);
+    fn a_walk_of_bytes_ends(bytes in vec(any::<u8>(), 0..4096), stamp: u64, max: usize) {
+        let walk = walk(&bytes, stamp, max);
+
+        prop_assert!(walk.entries <= max.min(bytes.len() / 4));
+        prop_assert!(walk.length <= bytes.len());
     }
 
     #[test]
-    fn a_walk_may_pause_between_events(sizes in vec(1u32..28, 1..64), pause in 0usize..64) {
-        let mut bytes = Vec::new();
-        let mut ends = vec![0];
+    fn steps_find_what_a_walk_finds(words in words(), max in 1usize..100) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let whole = walk(&bytes, 7, usize::MAX);
+        let (mut at, mut entries, mut stamp) = (0, 0, 7);
 
-        for (size, delta) in sizes.iter().zip(1u32..) {
-            let header = if cfg!(target_endian = "little") {
-                size | delta << 5
-            } else {
-                size << 27 | delta
-            };
-            bytes.extend(header.to_ne_bytes());
-            bytes.resize(bytes.len() + *size as usize * 4, 0xaa);
-            ends.push(bytes.len());
+        while at < bytes.len() {
+            let step = walk(&bytes[at..], stamp, max);
+
+            prop_assert!(step.length > 0);
+            at += step.length;
+            entries += step.entries;
+            stamp = step.stamp;
         }
-
-        let at = ends[pause % ends.len()];
-        let first = walk(&bytes[..at], 7);
-        let second = walk(&bytes[at..], first.stamp);
-        let whole = walk(&bytes, 7);
-
-        prop_assert_eq!(whole.entries, sizes.len());
-        prop_assert_eq!(first.entries + second.entries, whole.entries);
-        prop_assert_eq!(second.stamp, whole.stamp);
+        prop_assert_eq!((entries, stamp), (whole.entries, whole.stamp));
     }
 
     #[test]
