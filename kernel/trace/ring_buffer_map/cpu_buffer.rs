@@ -264,8 +264,7 @@ impl<'a> MappingGuard<'a> {
             let reader = self.cpu.lock_reader();
 
             reader.fill_ids(&mut ids, nr)?;
-            reader.publish(meta.get());
-            meta.get().set_lost(reader.lost().known());
+            reader.publish(meta.get(), Some(reader.lost()));
 
             let (ids, _, _) = ids.into_raw_parts();
             store!(self.cpu.as_ptr(), subbuf_ids, ids);
@@ -545,13 +544,23 @@ impl Reader<'_> {
         store!(cpu, read_bytes, load!(cpu, read_bytes).wrapping_add(bytes));
     }
 
-    /// Refreshes `meta`, the buffer's meta-page.
-    pub(crate) fn publish(&self, meta: MetaRef) {
+    /// Refreshes `meta`, the buffer's meta-page, which shows `lost` if it is given.
+    ///
+    /// Otherwise it shows a loss that waits to be reported, or none if another reader brought the
+    /// page in; or else what it showed before, as the page is the same.
+    pub(crate) fn publish(&self, meta: MetaRef, lost: Option<Lost>) {
         let cpu = self.cpu.as_ptr();
+        // SAFETY: The `reader_lock` is held by the type invariants.
+        let reader_id = unsafe { bindings::rb_map_reader_id(cpu) } as u32;
+        let lost = match (lost, self.lost()) {
+            (None, Lost::Events(0)) if meta.reader_id() == reader_id => None,
+            (None, pending) => Some(pending),
+            (lost, _) => lost,
+        };
 
         meta.publish(&Statistics {
-            // SAFETY: The `reader_lock` is held by the type invariants.
-            reader_id: unsafe { bindings::rb_map_reader_id(cpu) } as u32,
+            lost: lost.map(Lost::known),
+            reader_id,
             reader_read: self.page().read() as u32,
             entries: load!(cpu, entries.a.counter) as u64,
             overrun: load!(cpu, overrun.a.counter) as u64,
@@ -752,7 +761,12 @@ impl ReaderPage<'_> {
 
         // User space that sees the mark sees the number too.
         smp_mb(Write);
-        store!(self.data(), commit.a.counter, end as i64 | i64::from(mark));
+        // C adds the flags as an int: the upper half of the word is ABI, too.
+        store!(
+            self.data(),
+            commit.a.counter,
+            end as i64 | i64::from(mark as i32)
+        );
     }
 
     /// Makes the page visible to user space where the data caches are not coherent.

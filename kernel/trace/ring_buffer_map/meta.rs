@@ -55,6 +55,8 @@ const _: () = {
 ///
 /// [`struct trace_buffer_meta`]: srctree/include/uapi/linux/trace_mmap.h
 pub(crate) struct Statistics {
+    /// The number of events that were lost before the reader page; `None` if it is as it was.
+    pub(crate) lost: Option<u64>,
     pub(crate) reader_id: u32,
     /// Bytes consumed of the reader page.
     pub(crate) reader_read: u32,
@@ -103,15 +105,17 @@ impl MetaRef {
         store!(self, meta_page_size, size as u32);
     }
 
-    /// Shows the number of events that were lost before the reader page.
-    ///
-    /// The number stands until the next reader page comes in.
-    pub(crate) fn set_lost(self, events: u64) {
-        store!(self, reader.lost_events, events);
+    /// The id of the reader page that was shown last.
+    pub(crate) fn reader_id(self) -> u32 {
+        // SAFETY: By the type invariants of `MetaRef` the struct is valid. User space cannot write.
+        unsafe { (&raw const (*self.0.as_ptr()).reader.id).read_volatile() }
     }
 
     /// Shows `stats`, the id of the reader page last. Mirrors `rb_update_meta_page()`.
     pub(crate) fn publish(self, stats: &Statistics) {
+        if let Some(lost) = stats.lost {
+            store!(self, reader.lost_events, lost);
+        }
         store!(self, reader.read, stats.reader_read);
         store!(self, entries, stats.entries);
         store!(self, overrun, stats.overrun);

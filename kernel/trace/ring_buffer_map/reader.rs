@@ -10,8 +10,7 @@ use super::{
         Reader,
         ReaderPage, //
     },
-    events,
-    meta::MetaRef, //
+    events, //
 };
 use kernel::prelude::*;
 
@@ -33,17 +32,18 @@ pub(crate) fn get_reader(cpu: &CpuBuffer) -> Result {
     let mapping = cpu.lock_mapping();
     let meta = mapping.meta().ok_or(ENODEV)?;
     let mut rest = None;
+    let mut lost = None;
 
     loop {
         let reader = cpu.lock_reader();
 
         rest = match rest {
-            None => advance(&reader, meta),
+            None => advance(&reader, &mut lost),
             Some(rest) => resume(&reader, rest),
         };
         if rest.is_none() {
             reader.page().flush();
-            reader.publish(meta);
+            reader.publish(meta, lost);
             return Ok(());
         }
     }
@@ -55,8 +55,8 @@ struct Rest {
     end: usize,
 }
 
-/// Begins to consume. Returns what is left to.
-fn advance(reader: &Reader<'_>, meta: MetaRef) -> Option<Rest> {
+/// Begins to consume. Returns what is left to, and in `lost` what a step to another page reports.
+fn advance(reader: &Reader<'_>, lost: &mut Option<Lost>) -> Option<Rest> {
     if reader.is_empty() {
         return None;
     }
@@ -70,7 +70,7 @@ fn advance(reader: &Reader<'_>, meta: MetaRef) -> Option<Rest> {
     let next = reader.next_page()?;
 
     if !next.is(page.id()) || reader.lost() != Lost::Events(0) {
-        report_lost(reader, &next, meta);
+        *lost = Some(report_lost(reader, &next));
     }
     if reader.is_empty() {
         return None;
@@ -88,14 +88,13 @@ fn resume(reader: &Reader<'_>, rest: Rest) -> Option<Rest> {
     consume(reader, &page, rest.end.min(page.size()))
 }
 
-/// Tells user space how many events are missing before `page`: on the page, if it is complete, and
-/// on the meta-page.
-fn report_lost(reader: &Reader<'_>, page: &ReaderPage<'_>, meta: MetaRef) {
+/// Takes the number of events that are missing before `page`, and marks the page with it if it is
+/// complete. The meta-page is the caller's to refresh with the result.
+fn report_lost(reader: &Reader<'_>, page: &ReaderPage<'_>) -> Lost {
     let lost = reader.lost();
 
-    meta.set_lost(lost.known());
     if lost == Lost::Events(0) {
-        return;
+        return lost;
     }
 
     if !reader.is_complete(page) {
@@ -106,6 +105,7 @@ fn report_lost(reader: &Reader<'_>, page: &ReaderPage<'_>, meta: MetaRef) {
         page.mark_lost(lost);
     }
     reader.clear_lost();
+    lost
 }
 
 /// Counts what is on `page` before `end` as read: a complete page as a whole, the events of others
@@ -142,7 +142,6 @@ fn consume(reader: &Reader<'_>, page: &ReaderPage<'_>, end: usize) -> Option<Res
 /// Refreshes the meta-page of a buffer that is being reset, or otherwise changed by C.
 pub(crate) fn refresh(reader: &Reader<'_>) {
     if let Some(meta) = reader.meta() {
-        meta.set_lost(reader.lost().known());
-        reader.publish(meta);
+        reader.publish(meta, Some(reader.lost()));
     }
 }

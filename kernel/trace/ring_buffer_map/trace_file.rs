@@ -35,6 +35,8 @@ pub(crate) struct TraceFile<'a> {
     pub(crate) array: &'a TraceArray,
     /// The CPU of the file.
     pub(crate) cpu: i32,
+    /// The flags of the instance.
+    flags: u32,
     array_buffer: *const bindings::array_buffer,
 }
 
@@ -44,7 +46,7 @@ impl<'a> TraceFile<'a> {
     /// `file` must be valid for `'a` and have been opened by `tracing_buffers_open()`.
     pub(crate) unsafe fn from_raw(file: *mut kernel::bindings::file) -> Self {
         // SAFETY: By the safety requirements `private_data` has an iterator, whose fields were set
-        // at open. The open file keeps the instance.
+        // at open. The open file keeps the instance, whose flags were set before.
         unsafe {
             let iter =
                 &raw const (*(*file).private_data.cast::<bindings::ftrace_buffer_info>()).iter;
@@ -52,6 +54,7 @@ impl<'a> TraceFile<'a> {
             Self {
                 array: &*(*iter).tr.cast(),
                 cpu: (*iter).cpu_file,
+                flags: (*(*iter).tr).flags,
                 array_buffer: (*iter).array_buffer,
             }
         }
@@ -70,6 +73,12 @@ impl<'a> TraceFile<'a> {
                     .cast(),
             )
         }
+    }
+
+    /// Whether the instance is of a kind that cannot be mapped: in reserved physical memory, or a
+    /// backup of a persistent one.
+    pub(crate) fn is_unmappable(&self) -> bool {
+        self.flags & (bindings::TRACE_ARRAY_FL_MEMMAP | bindings::TRACE_ARRAY_FL_VMALLOC) != 0
     }
 
     /// Waits until `buffer_percent` of the CPU's buffer is full. Interruptible.
@@ -95,17 +104,6 @@ impl<'a> TraceFile<'a> {
 /// A valid `struct trace_array`.
 #[repr(transparent)]
 pub(crate) struct TraceArray(Opaque<bindings::trace_array>);
-
-impl TraceArray {
-    /// Whether the instance is of a kind that cannot be mapped: in reserved physical memory, or a
-    /// backup of a persistent one.
-    pub(crate) fn is_unmappable(&self) -> bool {
-        const UNMAPPABLE: u32 = bindings::TRACE_ARRAY_FL_MEMMAP | bindings::TRACE_ARRAY_FL_VMALLOC;
-
-        // SAFETY: The flags do not change once files of the instance can be opened.
-        unsafe { (*self.0.get()).flags & UNMAPPABLE != 0 }
-    }
-}
 
 /// What decides between snapshots and mappings: taking a snapshot swaps the ring buffers of an
 /// instance, so only one of the two can be had at a time.

@@ -56,7 +56,7 @@ fn cpu_buffer<'a>(file: &TraceFile<'a>) -> Option<&'a CpuBuffer> {
 /// - `EINVAL`: the CPU has no buffer, or the buffer is a remote one.
 /// - Those of [`mapping::map`].
 pub(crate) fn mmap(file: &TraceFile<'_>, vma: &VmaNew) -> Result {
-    if file.array.is_unmappable() {
+    if file.is_unmappable() {
         return Err(ENODEV);
     }
 
