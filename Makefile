@@ -6,7 +6,7 @@ VM := tools/testing/vm
 # What a user may set, handed to the scripts as it was written: make would
 # otherwise expand each $ in a command.
 VARIABLES := IMPL CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
-	BUILD DEBIAN_MIRROR SUITES
+	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED
 $(foreach v,$(VARIABLES),$(if $(filter-out undefined,$(origin $(v))),$(eval export $(v))))
 ifneq ($(origin CMD),undefined)
 export VM_CMD := $(value CMD)
@@ -20,7 +20,9 @@ help:
 	@echo 'Targets:'
 	@echo '  demo       Stream real events out of a Rust kernel that boots for it'
 	@echo '  test       All tests, on the Rust and on the C kernel'
+	@echo '  soak       A million random operations on both kernels, compared; goes on where it was'
 	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
+	@echo '  bench      What the mapping costs, in C and in Rust: a table and a picture'
 	@echo '  kernel     Build a kernel, print its image last'
 	@echo '  check      Formatting and lints, without a kernel'
 	@echo '  install    What the others need, from Debian (they do it by themselves)'
@@ -40,6 +42,8 @@ help:
 	@echo "  CMD='...'                what the guest runs, as root, with tracefs mounted"
 	@echo '  ALLOW_WARN=1             a kernel warning is printed, but no error'
 	@echo '  SUITES="host vm"         of make test, these only'
+	@echo '  RECORD=1                 of make bench: keep the figures, for the gate of make test'
+	@echo '  OPERATIONS=n SEED=n      of make soak: how many, and to begin again with this seed'
 	@echo '  BUILD=/folder            where to build (build)'
 	@echo
 	@echo 'make ends with 2 when a target fails. $(VM)/run.sh, which make vm calls,'
@@ -65,6 +69,14 @@ demo: install
 .PHONY: test
 test: install
 	@$(VM)/test.sh
+
+.PHONY: bench
+bench: install
+	@tools/testing/bench/bench.sh
+
+.PHONY: soak
+soak: install
+	@tools/testing/differential/soak.sh
 
 .PHONY: check
 check: install

@@ -24,7 +24,7 @@ readarray -t scripts < <(cd "$TOP" && grep -rlE '^#!/bin/(ba)?sh|^#!/bin/busybox
 cd "$TOP"
 lint shellcheck shellcheck -x -P SCRIPTDIR:SCRIPTDIR/.. "${scripts[@]}" "$VM/lib.sh" "$VM/env.sh" "$VM/tests/tap.sh"
 
-for project in tools/testing/ring-buffer-map tools/tracing/ringmap; do
+for project in tools/testing/ring-buffer-map tools/testing/bench tools/testing/differential tools/tracing/ringmap; do
 	[ -f "$project/Cargo.toml" ] || continue
 	lint "rustfmt: $project" "$CARGO" fmt --check --manifest-path "$project/Cargo.toml"
 	CARGO_TARGET_DIR=$BUILD/host/$(basename "$project") lint "clippy: $project" \

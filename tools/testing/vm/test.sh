@@ -8,7 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=${SUITES:-overlay host kunit map_test selftests defects vm}
+SUITES=${SUITES:-overlay host kunit map_test selftests defects differential bench vm}
 passed=0 failed=0 skipped=0
 start=$(date +%s)
 

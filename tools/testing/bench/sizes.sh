@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# sizes.sh c|rust: how large the mapping's code is, as figures of ringbench: the
+# sizes of functions and of named data. The tests, which a kernel with KUnit has,
+# do not count.
+#
+# C's lies within objects that both kernels have: theirs of the C kernel, less
+# theirs of the Rust kernel without the shims. Rust's is an object of its own,
+# and the shims.
+set -euo pipefail
+. "$(dirname "$0")/../vm/lib.sh"
+. "$(dirname "$0")/../vm/env.sh"
+
+# sum PATTERN FILE...: of the symbols that match and are no tests: functions, data.
+sum() {
+	local pattern=$1
+	shift
+	llvm-nm --demangle --print-size --radix=d "$@" | awk -v pattern="$pattern" '
+		NF >= 4 && $4 ~ pattern && !/::tests::|kunit/ {
+			if ($3 ~ /[tTwW]/) text += $2; else data += $2
+		}
+		END { print text + 0, data + 0 }'
+}
+# shared IMPL PATTERN: of the objects that both kernels have.
+shared() {
+	local folder=$BUILD/kernel-$1-default/kernel/trace object list=()
+	for object in ring_buffer trace trace_snapshot; do
+		[ ! -f "$folder/$object.o" ] || list+=("$folder/$object.o")
+	done
+	sum "$2" "${list[@]}"
+}
+
+read -r shims _ < <(shared rust '^rb_map_')
+case ${1:-} in
+c)
+	read -r text data < <(shared c .)
+	read -r other_text other_data < <(shared rust .)
+	text=$((text - other_text + shims))
+	data=$((data - other_data))
+	;;
+rust)
+	read -r text data < <(sum . "$BUILD/kernel-rust-default/kernel/trace/ring_buffer_map/ring_buffer_map.o")
+	text=$((text + shims))
+	;;
+*) die "say c or rust" ;;
+esac
+printf 'size.text\t1\t%s\nsize.data\t1\t%s\n' "$text" "$data"

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Compares the transcripts of the C and of the Rust kernel, line by line.
+//!
+//! The two must be equal but for what a named rule allows. There is a rule for each defect of C
+//! that such a run can meet, and none for anything else.
+
+use crate::transcript::{Field, Scenario, State};
+use std::fmt;
+
+const EINTR: &str = "-4";
+const EACCES: &str = "-13";
+const EBUSY: &str = "-16";
+const ENODEV: &str = "-19";
+const EINVAL: &str = "-22";
+
+/// Flags of the commit field of a sub-buffer: events were lost before it, their number is stored.
+const LOST: u64 = 1 << 31;
+const STORED: u64 = 1 << 30;
+
+/// A difference that is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// With C, a mapping that was moved excludes snapshots no more, and one is let in.
+    D1,
+    /// With C, the meta-page never has the number of lost events.
+    D4,
+    /// With C, a blocking GET_READER waits for events of a buffer that is not mapped.
+    D13,
+    /// With C, a mapping can be made executable.
+    D14,
+}
+
+impl Rule {
+    pub const ALL: [Rule; 4] = [Rule::D1, Rule::D4, Rule::D13, Rule::D14];
+
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+}
+
+/// The first difference in a scenario.
+#[derive(Debug)]
+pub struct Difference {
+    /// Which of the scenarios.
+    pub scenario: usize,
+    text: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What the rules need to know of a scenario so far. Results are those of both kernels.
+#[derive(Default)]
+struct Context {
+    /// The descriptors that wait.
+    blocking: Vec<String>,
+    /// The slots of mappings that there are.
+    mapped: Vec<String>,
+    /// How often one of them has moved.
+    moved: u32,
+}
+
+impl Context {
+    fn follow(&mut self, op: &[&str], result: &str) {
+        let slot = |at: usize| op.get(at).map_or_else(String::new, |&slot| slot.to_owned());
+
+        if result != "0" {
+            return;
+        }
+        match op[0] {
+            "open" if op.get(2) != Some(&"0") => self.blocking.push(slot(1)),
+            "close" => self.blocking.retain(|open| *open != slot(1)),
+            "map" | "full" => self.mapped.push(slot(2)),
+            "unmap" | "cut" | "over" => self.mapped.retain(|vma| *vma != slot(1)),
+            "move" => self.moved += 1,
+            _ => (),
+        }
+    }
+}
+
+/// A scenario of a transcript: its name and its lines.
+type Block<'a> = (&'a str, Vec<&'a str>);
+
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut all: Vec<Block<'_>> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("= ") {
+            all.push((name, Vec::new()));
+        } else if let Some((_, lines)) = all.last_mut() {
+            lines.push(line);
+        }
+    }
+    all
+}
+
+pub struct Comparer {
+    rules: Vec<(Rule, u64)>,
+    pub operations: usize,
+}
+
+impl Comparer {
+    pub fn new() -> Self {
+        Self {
+            rules: Rule::ALL.into_iter().map(|rule| (rule, 0)).collect(),
+            operations: 0,
+        }
+    }
+
+    /// From now on, what `rule` allows is a difference.
+    pub fn drop_rule(&mut self, rule: Rule) {
+        self.rules.retain(|(other, _)| *other != rule);
+    }
+
+    /// How often each rule was needed.
+    pub fn hits(&self) -> impl Iterator<Item = (Rule, u64)> {
+        self.rules.iter().copied()
+    }
+
+    /// Whether `rule` is in force, which counts as a hit.
+    fn allow(&mut self, rule: Rule) -> bool {
+        let found = self.rules.iter_mut().find(|(other, _)| *other == rule);
+        found.map(|(_, hits)| *hits += 1).is_some()
+    }
+
+    /// The first difference of each scenario.
+    pub fn compare(&mut self, all: &[Scenario], c: &str, rust: &str) -> Vec<Difference> {
+        let (c, rust) = (blocks(c), blocks(rust));
+        let mut differences = Vec::new();
+
+        for (number, scenario) in all.iter().enumerate() {
+            let result = match (c.get(number), rust.get(number)) {
+                (Some(c), Some(rust)) => self.scenario(scenario, c, rust),
+                (None, None) => Err("neither kernel got there".to_owned()),
+                (None, _) => Err("the C kernel did not get there".to_owned()),
+                (_, None) => Err("the Rust kernel did not get there".to_owned()),
+            };
+            if let Err(text) = result {
+                differences.push(Difference {
+                    scenario: number,
+                    text: format!("scenario '{}': {text}", scenario.name),
+                });
+            }
+        }
+        differences
+    }
+
+    fn scenario(
+        &mut self,
+        scenario: &Scenario,
+        (c_name, c): &Block<'_>,
+        (rust_name, rust): &Block<'_>,
+    ) -> Result<(), String> {
+        let mut context = Context::default();
+        let (mut c_state, mut rust_state) = (State::default(), State::default());
+
+        if *c_name != scenario.name || *rust_name != scenario.name {
+            return Err(format!("the transcripts are of {c_name} and {rust_name}"));
+        }
+        for (number, op) in scenario.ops.iter().enumerate() {
+            let words: Vec<&str> = op.split_whitespace().collect();
+            let at = |text: String| format!("operation {number} '{op}': {text}");
+            let rust_before = rust_state.clone();
+            let c = line(c, number, &mut c_state).map_err(|err| at(format!("C: {err}")))?;
+            let rust =
+                line(rust, number, &mut rust_state).map_err(|err| at(format!("Rust: {err}")))?;
+            let last = number + 1 == scenario.ops.len();
+
+            let result = rust;
+
+            self.operations += 1;
+            if c != rust {
+                let rule = differing_result(&context, &words, c, rust, last);
+                if !rule.is_some_and(|rule| self.allow(rule)) {
+                    return Err(at(format!("C: {c}, Rust: {rust}")));
+                }
+                // The snapshot took the events away, and the scenario is at its end.
+                if rule == Some(Rule::D1) {
+                    continue;
+                }
+            }
+            for &field in Field::ALL {
+                let (c, rust) = (c_state.get(field), rust_state.get(field));
+                if c == rust {
+                    continue;
+                }
+                let looked = words[0] == "get" && result == "0";
+                let stays = rust == rust_before.get(field) && !looked;
+                let rule = differing_field(&rust_state, field, c, rust, stays);
+                if !rule.is_some_and(|rule| self.allow(rule)) {
+                    let hex = |value: Option<u64>| {
+                        value.map_or_else(|| "none".to_owned(), |value| format!("{value:#x}"))
+                    };
+                    let name = field.name();
+                    return Err(at(format!("{name}: C: {}, Rust: {}", hex(c), hex(rust))));
+                }
+            }
+            context.follow(&words, rust);
+        }
+
+        let (c, rust) = (&c[scenario.ops.len()..], &rust[scenario.ops.len()..]);
+        if c != rust || c.len() != 1 {
+            return Err(format!("at its end: C: {c:?}, Rust: {rust:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// The result in line `number`; what it says of the state is taken over.
+fn line<'a>(lines: &[&'a str], number: usize, state: &mut State) -> Result<&'a str, String> {
+    let line = lines.get(number).ok_or("did not get there")?;
+    let mut words = line.split_whitespace();
+    if words.next() != Some(&number.to_string()) {
+        return Err(format!("line '{line}'"));
+    }
+    let result = words.next().ok_or("no result")?;
+    state.apply(words)?;
+    Ok(result)
+}
+
+/// The rule that may allow an operation to have two results.
+fn differing_result(
+    context: &Context,
+    op: &[&str],
+    c: &str,
+    rust: &str,
+    last: bool,
+) -> Option<Rule> {
+    let slot = op.get(1).copied().unwrap_or_default();
+    let mapped = !context.mapped.is_empty();
+
+    match op[0] {
+        // Only where a mapping has moved that still is there, or another one with it. The buffer of
+        // C is lost after that.
+        "snap" if slot == "1" && c == "0" && rust == EBUSY => {
+            (mapped && context.moved > 0 && last).then_some(Rule::D1)
+        }
+        // Only where there is no mapping. The alarm ends the wait.
+        "get" if c == EINTR && rust == ENODEV => {
+            let blocks = context.blocking.iter().any(|open| open == slot);
+            (blocks && !mapped).then_some(Rule::D13)
+        }
+        // Only for execution, alone or to read. A part of a mapping cannot be split off.
+        "prot" if rust == EACCES => {
+            let exec = matches!(op.get(2), Some(&"4" | &"5"));
+            let part = op.get(3) != Some(&"0");
+            (exec && (c == "0" || (part && c == EINVAL))).then_some(Rule::D14)
+        }
+        _ => None,
+    }
+}
+
+/// The rule that may allow a field to have two values.
+///
+/// `stays` is whether the field has the value on Rust that it had before, which was allowed.
+fn differing_field(
+    state: &State,
+    field: Field,
+    c: Option<u64>,
+    rust: Option<u64>,
+    stays: bool,
+) -> Option<Rule> {
+    // The number must be the one that is stored on the page, where one is, by code of C's that is
+    // right. Without room for it there is the flag. More than all cannot be lost.
+    if field != Field::LostEvents || c != Some(0) {
+        return None;
+    }
+    let lost = rust?;
+    let all = state.get(Field::Overrun)?;
+    let right = match state.get(Field::Commit) {
+        // read() and splice() take pages away and tell the meta-page nothing.
+        _ if stays => true,
+        Some(commit) if commit & LOST == 0 => false,
+        Some(commit) if commit & STORED != 0 => state.get(Field::Stored) == Some(lost),
+        _ => lost <= all,
+    };
+    right.then_some(Rule::D4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::scenarios;
+
+    fn compare(ops: &str, c: &str, rust: &str) -> (Vec<String>, u64) {
+        let mut comparer = Comparer::new();
+        let differences = comparer.compare(&scenarios(ops), c, rust);
+        let hits = comparer.hits().map(|(_, hits)| hits).sum();
+        (differences.iter().map(ToString::to_string).collect(), hits)
+    }
+
+    #[test]
+    fn equal_is_good() {
+        let text = "= a\n0 0 en=1\n1 0\nend 0\n";
+        assert_eq!(compare("= a\nopen 0 0\nget 0\n", text, text), (vec![], 0));
+    }
+
+    #[test]
+    fn each_difference_is_found() {
+        let ops = "= a\nopen 0 0\nget 0\n= b\nget 0\n";
+        let good = "= a\n0 0 en=1\n1 0\nend 0\n= b\n0 none\nend 0\n";
+        for (from, to) in [
+            ("0 0 en=1", "0 -1 en=1"),
+            ("en=1", "en=2"),
+            ("1 0\n", "1 0 lost=1\n"),
+            ("1 0\n", ""),
+            ("end 0\n= b", "end 1\n= b"),
+            ("end 0\n= b", "= b"),
+            ("= b\n0 none\nend 0\n", ""),
+            ("= b\n0 none\nend 0\n", "= b\n0 none\n"),
+            ("= b", "= c"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_eq!(compare(ops, good, &bad).0.len(), 1, "{bad}");
+            assert_eq!(compare(ops, &bad, good).0.len(), 1, "{bad}");
+        }
+        // Both broke off.
+        assert_eq!(compare(ops, "= a\n0 0\n", "= a\n0 0\n").0.len(), 2);
+    }
+
+    #[test]
+    fn rules_are_narrow() {
+        let ops = "= a\nget 0\n";
+        let c = "= a\n0 0 lost=0 ov=5 commit=c0000010 stored=5\nend 0\n";
+        let rust = "= a\n0 0 lost=5 ov=5 commit=c0000010 stored=5\nend 0\n";
+        assert_eq!(compare(ops, c, rust), (vec![], 1));
+        // The other way round; the wrong number; no flag on the page; more than all.
+        assert_eq!(compare(ops, rust, c).0.len(), 1);
+        let wrong = rust.replace("lost=5", "lost=4");
+        assert_eq!(compare(ops, c, &wrong).0.len(), 1);
+        for (from, to) in [
+            ("c0000010", "10"),
+            ("commit=c0000010 stored=5", "commit=80000010"),
+        ] {
+            let (c, rust) = (c.replace(from, to), rust.replace(from, to));
+            let rust = rust.replace("lost=5", "lost=6");
+            assert_eq!(compare(ops, &c, &rust).0.len(), 1);
+        }
+
+        let d1 = |tail: &str| {
+            let c = format!("= a\n0 0\n1 0\n2 0\n3 0{tail}");
+            let rust = format!("= a\n0 0\n1 0\n2 0\n3 -16{tail}");
+            (c, rust)
+        };
+        let (c, rust) = d1(" en=1\nend keep\n");
+        let ops = "= a\nopen 0 0\nfull 0 0\nmove 0\nsnap 1\n";
+        assert_eq!(compare(ops, &c, &rust), (vec![], 1));
+        // It has not moved; it is unmapped; it is not the end.
+        assert_eq!(compare(&ops.replace("move", "stay"), &c, &rust).0.len(), 1);
+        let unmapped = "= a\nfull 0 0\nmove 0\nunmap 0\nsnap 1\n";
+        assert_eq!(compare(unmapped, &c, &rust).0.len(), 1);
+        let (c, rust) = d1("\n4 0\nend keep\n");
+        assert_eq!(compare(&format!("{ops}get 0\n"), &c, &rust).0.len(), 1);
+
+        // Blocking, and not mapped.
+        let c = "= a\n0 0\n1 -4\nend 0\n";
+        let rust = "= a\n0 0\n1 -19\nend 0\n";
+        assert_eq!(compare("= a\nopen 0 1\nget 0\n", c, rust), (vec![], 1));
+        assert_eq!(compare("= a\nopen 0 0\nget 0\n", c, rust).0.len(), 1);
+
+        let c = "= a\n0 0\nend 0\n";
+        let rust = "= a\n0 -13\nend 0\n";
+        assert_eq!(compare("= a\nprot 0 5 0\n", c, rust), (vec![], 1));
+        assert_eq!(compare("= a\nprot 0 1 0\n", c, rust).0.len(), 1);
+        assert_eq!(compare("= a\nprot 0 5 0\n", rust, c).0.len(), 1);
+    }
+
+    #[test]
+    fn without_a_rule_it_is_a_difference() {
+        let mut comparer = Comparer::new();
+        comparer.drop_rule(Rule::D14);
+        let all = scenarios("= a\nprot 0 5 0\n");
+        let found = comparer.compare(&all, "= a\n0 0\nend 0\n", "= a\n0 -13\nend 0\n");
+        assert_eq!(found.len(), 1);
+    }
+}
