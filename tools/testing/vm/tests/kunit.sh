@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Suite: the KUnit cases of the pure modules, inside the Rust kernel, at boot.
+# Suite: the KUnit cases of the mapping (ring_buffer_map_*) and of the kernel
+# crate (rust_*), inside the Rust kernel, at boot.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
 
 VM_CMD=true
-guest rust kunit SMP=1 APPEND='kunit.enable=1 kunit.autorun=1 kunit.filter_glob=ring_buffer_map*'
+guest rust kunit SMP=1 APPEND='kunit.enable=1 kunit.autorun=1 kunit.filter_glob=r*'
 
 # The kernel's messages without their time. A case stands four columns in.
 tr -d '\r' <"$guest_log" | sed -E 's/^\[ *[0-9.]+\](\[[^]]*\])? //' >"$scratch/messages"
