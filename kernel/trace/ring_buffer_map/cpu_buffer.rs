@@ -709,6 +709,11 @@ impl ReaderPage<'_> {
         (commit & !bindings::RB_MISSED_MASK) as usize
     }
 
+    /// The time that its first event is relative to.
+    pub(crate) fn stamp(&self) -> u64 {
+        load!(self.data(), time_stamp)
+    }
+
     /// The number of events on it. Mirrors `rb_page_entries()`.
     pub(crate) fn entries(&self) -> usize {
         load!(self.page, entries.a.counter) as usize & bindings::RB_WRITE_MASK as usize

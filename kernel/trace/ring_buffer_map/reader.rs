@@ -120,7 +120,12 @@ fn consume(reader: &Reader<'_>, page: &ReaderPage<'_>, end: usize) -> Option<Res
     let (entries, length) = if start == 0 && reader.is_complete(page) && end == page.size() {
         (page.entries(), end)
     } else {
-        let walk = events::walk(page.committed(start, end), reader.stamp(), STEP);
+        // The page may have come in when it had no event, and so no time yet.
+        let stamp = match start {
+            0 => page.stamp(),
+            _ => reader.stamp(),
+        };
+        let walk = events::walk(page.committed(start, end), stamp, STEP);
 
         reader.set_stamp(walk.stamp);
         // Bytes that are committed and not on the page are none of a valid one. Pass over them.
