@@ -71,16 +71,16 @@ pub(crate) struct Statistics {
 ///
 /// # Invariants
 ///
-/// Points to the start of a page that lives as long as the value does. The kernel only writes to it,
-/// under the `reader_lock` of its buffer or before the buffer has it.
+/// Points to the start of a page that lives as long as the value does. The kernel accesses it only
+/// under the `reader_lock` of its buffer, or before the buffer has it; user space cannot write.
 #[derive(Clone, Copy)]
 pub(crate) struct MetaRef(NonNull<trace_buffer_meta>);
 
 /// Stores to a field of the meta-page, as `WRITE_ONCE()`: user space sees the old value or the new.
 macro_rules! store {
     ($meta:expr, $($field:ident).+, $value:expr) => {
-        // SAFETY: By the type invariants of `MetaRef` the struct is valid, and nothing but such
-        // stores accesses it in the kernel; those of one page are not concurrent.
+        // SAFETY: By the type invariants of `MetaRef` the struct is valid, and no other kernel
+        // access to it is concurrent.
         unsafe { (&raw mut (*$meta.0.as_ptr()).$($field).+).write_volatile($value) }
     };
 }
@@ -107,7 +107,7 @@ impl MetaRef {
 
     /// The id of the reader page that was shown last.
     pub(crate) fn reader_id(self) -> u32 {
-        // SAFETY: By the type invariants of `MetaRef` the struct is valid. User space cannot write.
+        // SAFETY: By the type invariants the struct is valid, and no write to it is concurrent.
         unsafe { (&raw const (*self.0.as_ptr()).reader.id).read_volatile() }
     }
 
