@@ -35,3 +35,19 @@ kmake() {
 		RUST_LIB_SRC="$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library" \
 		"$@"
 }
+
+# static_programs FOLDER: builds the Cargo project there, static, so that its
+# programs run in a guest, too. Prints the folder that they are in.
+static_programs() {
+	local target=x86_64-unknown-linux-gnu name log
+	name=$(basename "$1")
+	log=$LOGS/$name.log
+	say "building $name (log: $log)"
+	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$BUILD/ringmap \
+		"$CARGO" build --release --locked --target "$target" \
+		--manifest-path "$TOP/$1/Cargo.toml" >"$log" 2>&1 </dev/null || {
+		tail -n 30 "$log" >&2
+		die "$1 does not build (log: $log)"
+	}
+	echo "$BUILD/ringmap/$target/release"
+}

@@ -9,15 +9,9 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
 ringmap() {
-	local target=x86_64-unknown-linux-gnu log=$LOGS/ringmap.log
-	say "building ringmap (log: $log)"
-	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$BUILD/ringmap \
-		"$CARGO" build --release --locked --target "$target" \
-		--manifest-path "$TOP/tools/tracing/ringmap/Cargo.toml" >"$log" 2>&1 </dev/null || {
-		tail -n 30 "$log" >&2
-		die "ringmap does not build (log: $log)"
-	}
-	echo "$BUILD/ringmap/$target/release/ringmap"
+	local folder
+	folder=$(static_programs tools/tracing/ringmap)
+	echo "$folder/ringmap"
 }
 
 # The headers that user space sees: the tests are built for this kernel's.
