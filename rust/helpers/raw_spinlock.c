@@ -2,9 +2,10 @@
 
 #include <linux/spinlock.h>
 
-__rust_helper void rust_helper___raw_spin_lock_init(raw_spinlock_t *lock,
-						    const char *name,
-						    struct lock_class_key *key)
+/* Not under the name of the C function, whose last argument is fixed here. */
+__rust_helper void rust_helper_raw_spin_lock_init_class(raw_spinlock_t *lock,
+							const char *name,
+							struct lock_class_key *key)
 {
 #ifdef CONFIG_DEBUG_SPINLOCK
 	__raw_spin_lock_init(lock, name, key, LD_WAIT_SPIN);

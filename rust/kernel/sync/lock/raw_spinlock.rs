@@ -105,7 +105,7 @@ unsafe impl super::Backend for RawSpinLockIrqBackend {
     ) {
         // SAFETY: The safety requirements ensure that `ptr` is valid for writes, and `name` and
         // `key` are valid for read indefinitely.
-        unsafe { bindings::__raw_spin_lock_init(ptr, name, key) }
+        unsafe { bindings::raw_spin_lock_init_class(ptr, name, key) }
     }
 
     #[inline]
