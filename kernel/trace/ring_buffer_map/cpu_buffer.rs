@@ -87,6 +87,15 @@ macro_rules! store {
     }};
 }
 
+/// Calls a function of C with the CPU's buffer of a [`Reader`].
+macro_rules! call {
+    ($reader:expr, $function:ident) => {{
+        let reader: &Reader<'_> = $reader;
+        // SAFETY: The buffer is valid, and its `reader_lock` held, by the type invariants.
+        unsafe { bindings::$function(reader.cpu.as_ptr()) }
+    }};
+}
+
 /// C's `struct trace_buffer`: the buffers of all CPUs.
 ///
 /// # Invariants
@@ -158,6 +167,15 @@ impl CpuBuffer {
     /// Whether the buffer is in memory that keeps it across a boot.
     fn is_persistent(&self) -> bool {
         !load!(self.as_ptr(), ring_meta).is_null()
+    }
+
+    /// Whether no event waits to be read, which is sure only under the `reader_lock`. Mirrors
+    /// `rb_per_cpu_empty()`.
+    pub(crate) fn is_empty(&self) -> bool {
+        let cpu = self.as_ptr();
+        let gone = load!(cpu, overrun.a.counter).wrapping_add(load!(cpu, read) as i64);
+
+        load!(cpu, entries.a.counter) == gone
     }
 
     fn order(&self) -> u32 {
@@ -475,12 +493,9 @@ impl Reader<'_> {
         self.cpu.is_persistent()
     }
 
-    /// Whether no event waits to be read. Mirrors `rb_per_cpu_empty()`.
+    /// Whether no event waits to be read.
     pub(crate) fn is_empty(&self) -> bool {
-        let cpu = self.cpu.as_ptr();
-        let gone = load!(cpu, overrun.a.counter).wrapping_add(load!(cpu, read) as i64);
-
-        load!(cpu, entries.a.counter) == gone
+        self.cpu.is_empty()
     }
 
     /// The reader page.
@@ -496,8 +511,7 @@ impl Reader<'_> {
     ///
     /// `None` if there is nothing to read, or if the writer does not leave the page's end.
     pub(crate) fn next_page(&self) -> Option<ReaderPage<'_>> {
-        // SAFETY: The `reader_lock` is held by the type invariants.
-        let page = unsafe { bindings::rb_map_get_reader_page(self.cpu.as_ptr()) };
+        let page = call!(self, rb_map_get_reader_page);
 
         (!page.is_null()).then(|| self.page())
     }
@@ -550,8 +564,7 @@ impl Reader<'_> {
     /// page in; or else what it showed before, as the page is the same.
     pub(crate) fn publish(&self, meta: MetaRef, lost: Option<Lost>) {
         let cpu = self.cpu.as_ptr();
-        // SAFETY: The `reader_lock` is held by the type invariants.
-        let reader_id = unsafe { bindings::rb_map_reader_id(cpu) } as u32;
+        let reader_id = call!(self, rb_map_reader_id) as u32;
         let lost = match (lost, self.lost()) {
             (None, Lost::Events(0)) if meta.reader_id() == reader_id => None,
             (None, pending) => Some(pending),

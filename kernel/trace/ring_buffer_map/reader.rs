@@ -14,6 +14,30 @@ use super::{
 };
 use kernel::prelude::*;
 
+/// Refreshes the meta-page if there is nothing to consume, and returns whether that is so. May
+/// sleep.
+///
+/// It hands no page back to writers: other consumers need not be excluded.
+///
+/// # Errors
+///
+/// `ENODEV` if the buffer is not mapped.
+pub(crate) fn show_empty(cpu: &CpuBuffer) -> Result<bool> {
+    if !cpu.is_empty() {
+        return Ok(false);
+    }
+
+    let mapping = cpu.lock_mapping();
+    let meta = mapping.meta().ok_or(ENODEV)?;
+    let reader = cpu.lock_reader();
+
+    if !reader.is_empty() {
+        return Ok(false);
+    }
+    reader.publish(meta, None);
+    Ok(true)
+}
+
 /// How many events are walked with interrupts disabled.
 const STEP: usize = 128;
 
@@ -22,6 +46,8 @@ const STEP: usize = 128;
 ///
 /// Takes at most one step to another reader page, and walks at most the events that are on it then,
 /// some at a time: whatever the writer does, and whatever is on the page, this ends.
+///
+/// The caller excludes consumers that look at an event without the `reader_lock`.
 ///
 /// Mirrors C's `ring_buffer_map_get_reader()`.
 ///

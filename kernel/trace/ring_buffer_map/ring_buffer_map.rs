@@ -20,7 +20,8 @@
 //! # Lock order
 //!
 //! ```text
-//! mmap_lock
+//! access lock of the CPU               trace_access_lock(), who consumes
+//! mmap_lock                            also under the one above
 //!   mapping_lock of the CPU's buffer   whether it is mapped, and with what
 //!     mutex of the trace_buffer        its size, taken to disable resizing
 //!     reader_lock of the CPU's buffer  raw, interrupts off: the reader page, the counters

@@ -81,6 +81,15 @@ impl<'a> TraceFile<'a> {
         self.flags & (bindings::TRACE_ARRAY_FL_MEMMAP | bindings::TRACE_ARRAY_FL_VMALLOC) != 0
     }
 
+    /// Excludes other consumers of the CPU. May sleep. Mirrors C's `trace_access_lock()`.
+    ///
+    /// Its holders may take the mmap lock, to print addresses of user space.
+    pub(crate) fn lock_access(&self) -> Access {
+        // SAFETY: The CPU of an open file is a possible one.
+        unsafe { bindings::trace_map_access_lock(self.cpu) };
+        Access { cpu: self.cpu }
+    }
+
     /// Waits until `buffer_percent` of the CPU's buffer is full. Interruptible.
     pub(crate) fn wait(&self) -> Result {
         // SAFETY: The buffer and the instance are valid by the invariants of their types; without a
@@ -94,6 +103,20 @@ impl<'a> TraceFile<'a> {
                 core::ptr::null_mut(),
             )
         })
+    }
+}
+
+/// The right to consume events of a CPU, given back on drop.
+///
+/// Who formats an event has it, too: the event stays on its page for so long.
+pub(crate) struct Access {
+    cpu: i32,
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        // SAFETY: `lock_access()` has locked it for the CPU.
+        unsafe { bindings::trace_map_access_unlock(self.cpu) };
     }
 }
 

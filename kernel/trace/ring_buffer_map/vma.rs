@@ -104,5 +104,10 @@ pub(crate) fn get_reader(file: &TraceFile<'_>, block: bool) -> Result {
         }
         file.wait()?;
     }
+    if reader::show_empty(cpu)? {
+        return Ok(());
+    }
+
+    let _access = file.lock_access();
     reader::get_reader(cpu)
 }
