@@ -13,6 +13,7 @@
 
 use super::{
     bindings,
+    ids::Ids,
     layout::Layout,
     meta::{
         MetaPage,
@@ -32,7 +33,6 @@ use core::{
     slice, //
 };
 use kernel::{
-    alloc::KVVec,
     cpu::CpuId,
     cpumask::CpumaskVar,
     page::{
@@ -143,11 +143,16 @@ impl TraceBuffer {
 ///
 /// # Invariants
 ///
-/// A valid `struct ring_buffer_per_cpu`. While `user_mapped` is not 0, `subbuf_ids` is a table of
-/// `nr_pages + 1` valid sub-buffers from a [`KVVec`], `meta_page` is from a [`MetaPage`], and one
+/// A valid `struct ring_buffer_per_cpu`. While `user_mapped` is not 0, `subbuf_ids` is a [`KBox`] of
+/// [`SubbufIds`] with `nr_pages + 1` valid sub-buffers, `meta_page` is from a [`MetaPage`], and one
 /// unit of `resize_disabled` keeps the sub-buffers from changing.
 #[repr(transparent)]
 pub(crate) struct CpuBuffer(Opaque<bindings::ring_buffer_per_cpu>);
+
+/// The sub-buffers of a mapped buffer.
+///
+/// C has a pointer of another type for it, which only the mapping uses.
+type SubbufIds = Ids<*mut bindings::buffer_page>;
 
 impl CpuBuffer {
     /// # Safety
@@ -239,8 +244,9 @@ impl<'a> MappingGuard<'a> {
         }
         Some(Mapped {
             layout: self.cpu.layout()?,
-            ids: load!(self.cpu.as_ptr(), subbuf_ids),
-            _guard: PhantomData,
+            // SAFETY: The table is valid by the type invariants of `CpuBuffer`. It does not change,
+            // and stays while the guard is borrowed, as `remove()` needs the guard.
+            ids: unsafe { &*load!(self.cpu.as_ptr(), subbuf_ids).cast() },
         })
     }
 
@@ -284,8 +290,7 @@ impl<'a> MappingGuard<'a> {
             reader.fill_ids(&mut ids, nr)?;
             reader.publish(meta.get(), Some(reader.lost()));
 
-            let (ids, _, _) = ids.into_raw_parts();
-            store!(self.cpu.as_ptr(), subbuf_ids, ids);
+            store!(self.cpu.as_ptr(), subbuf_ids, KBox::into_raw(ids).cast());
             store!(
                 self.cpu.as_ptr(),
                 meta_page,
@@ -303,10 +308,12 @@ impl<'a> MappingGuard<'a> {
     ///
     /// Its parts are freed when the result is dropped. `None` if the buffer is not mapped.
     pub(crate) fn remove(&mut self) -> Option<Parts<'a>> {
-        let mapped = self.mapped()?;
-        let (ids, nr) = (mapped.ids, mapped.layout.nr_subbufs());
+        if self.users() == 0 {
+            return None;
+        }
+
         let cpu = self.cpu.as_ptr();
-        let meta = NonNull::new(load!(cpu, meta_page))?;
+        let (ids, meta) = (load!(cpu, subbuf_ids), NonNull::new(load!(cpu, meta_page))?);
 
         {
             let _reader = self.cpu.lock_reader();
@@ -316,19 +323,13 @@ impl<'a> MappingGuard<'a> {
             store!(cpu, meta_page, ptr::null_mut());
         }
 
-        // SAFETY: `install()` left the page and the table, of `nr` elements, as resizing is disabled.
-        // C has no pointer to them any more.
-        let (ids, meta) = unsafe {
-            (
-                KVVec::from_raw_parts(ids, nr, nr),
-                MetaPage::from_raw(meta.cast()),
-            )
-        };
-
-        Some(Parts {
-            ids,
-            meta,
-            resize: ResizeDisabled { cpu: self.cpu },
+        // SAFETY: `install()` left the page and the table. C has no pointer to them any more.
+        Some(unsafe {
+            Parts {
+                ids: KBox::from_raw(ids.cast()),
+                meta: MetaPage::from_raw(meta.cast()),
+                resize: ResizeDisabled { cpu: self.cpu },
+            }
         })
     }
 }
@@ -376,7 +377,7 @@ impl CpuBuffer {
 
 /// What a mapped buffer has that others have not.
 pub(crate) struct Parts<'a> {
-    ids: KVVec<*mut bindings::buffer_page>,
+    ids: KBox<SubbufIds>,
     meta: MetaPage,
     resize: ResizeDisabled<'a>,
 }
@@ -386,8 +387,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn new(layout: &Layout, resize: ResizeDisabled<'a>) -> Result<Self> {
         Ok(Self {
             meta: MetaPage::new(layout)?,
-            // Not a contiguous allocation if it is large.
-            ids: KVVec::with_capacity(layout.nr_subbufs(), GFP_KERNEL)?,
+            ids: KBox::new(Ids::new(layout.nr_subbufs())?, GFP_KERNEL)?,
             resize,
         })
     }
@@ -400,8 +400,7 @@ impl<'a> Parts<'a> {
 /// `ids` is a table of `layout.nr_subbufs()` valid sub-buffers.
 pub(crate) struct Mapped<'a> {
     layout: Layout,
-    ids: *mut *mut bindings::buffer_page,
-    _guard: PhantomData<&'a MappingGuard<'a>>,
+    ids: &'a SubbufIds,
 }
 
 impl<'a> Mapped<'a> {
@@ -411,12 +410,11 @@ impl<'a> Mapped<'a> {
 
     /// Page `page` of sub-buffer `id`, if there is one.
     pub(crate) fn page(&self, id: usize, page: usize) -> Option<BorrowedPage<'a>> {
-        if id >= self.layout.nr_subbufs() || page >= self.layout.subbuf_pages() {
+        if page >= self.layout.subbuf_pages() {
             return None;
         }
 
-        // SAFETY: By the type invariants there is a sub-buffer at each index below `nr_subbufs()`.
-        let subbuf = unsafe { *self.ids.add(id) };
+        let subbuf = self.ids.get(id)?;
         let address = NonNull::new(load!(subbuf, page).cast::<c_void>())?;
 
         // SAFETY: A sub-buffer is `subbuf_pages()` pages of the linear map. A mapped buffer keeps
@@ -591,11 +589,10 @@ impl Reader<'_> {
 
     /// Gives each sub-buffer its id, the reader page first, and fills `ids`, which has room for
     /// `nr`, with them.
-    fn fill_ids(&self, ids: &mut KVVec<*mut bindings::buffer_page>, nr: usize) -> Result {
+    fn fill_ids(&self, ids: &mut SubbufIds, nr: usize) -> Result {
         let cpu = self.cpu.as_ptr();
         let reader = load!(cpu, reader_page);
-        // SAFETY: The `reader_lock` is held by the type invariants.
-        let head = unsafe { bindings::rb_map_set_head_page(cpu) };
+        let head = call!(self, rb_map_set_head_page);
 
         if head.is_null() {
             return Err(EIO);
@@ -604,27 +601,29 @@ impl Reader<'_> {
             return self.find_ids(ids, nr, reader, head);
         }
 
-        let mut page = reader;
-        for id in 0..nr {
-            store!(page, _bitfield_1, id_field(id as u32));
-            ids.push_within_capacity(page).map_err(|_| EIO)?;
+        let mut id = 0;
+        let end = ids.fill(reader, |page| {
+            store!(page, _bitfield_1, id_field(id));
+            id += 1;
             // The reader page is not in the ring.
-            page = if id == 0 { head } else { next_page(page) };
-        }
-        check_ring(page, head)
+            if id == 1 {
+                head
+            } else {
+                next_page(page)
+            }
+        });
+        check_ring(end, head)
     }
 
     /// As [`Self::fill_ids`] for a persistent buffer, whose ids are the places in its memory.
     fn find_ids(
         &self,
-        ids: &mut KVVec<*mut bindings::buffer_page>,
+        ids: &mut SubbufIds,
         nr: usize,
         reader: *mut bindings::buffer_page,
         head: *mut bindings::buffer_page,
     ) -> Result {
-        for _ in 0..nr {
-            ids.push_within_capacity(ptr::null_mut()).map_err(|_| EIO)?;
-        }
+        ids.fill(ptr::null_mut(), |null| null);
 
         let mut page = reader;
         for index in 0..nr {

@@ -15,6 +15,7 @@
 //! - `reader`: consuming events.
 //! - `meta`: the meta-page.
 //! - `cpu_buffer`, `trace_file`: the views of C's structs; almost all unsafe code is there.
+//! - `ids`: the table from ids to sub-buffers.
 //! - `layout`, `events`: pure computation, also tested on the host.
 //!
 //! # Lock order
@@ -33,6 +34,7 @@
 mod bindings;
 mod cpu_buffer;
 mod events;
+mod ids;
 mod layout;
 mod mapping;
 mod meta;
