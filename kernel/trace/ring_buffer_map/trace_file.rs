@@ -134,13 +134,21 @@ pub(crate) struct TraceArray(Opaque<bindings::trace_array>);
 struct SnapshotState<'a> {
     /// Held to change `mapped` and `armed`; C reads `mapped` without it.
     lock: &'a SpinLock<()>,
-    /// The number of VMAs.
+    /// The number of VMAs, and [`SETTLED`]. C asks only whether it is 0.
     mapped: &'a Atomic<u32>,
     /// The number of users that may take a snapshot.
     armed: &'a Atomic<u32>,
     /// Whether there is a buffer to swap with.
     allocated: &'a Atomic<bool>,
 }
+
+/// Set once every snapshot that did not see the first VMA is over.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+const SETTLED: u32 = 1 << 31;
+
+/// More VMAs than this are not counted, and the exclusion stays.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+const MANY: u32 = SETTLED - 1;
 
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl TraceArray {
@@ -166,23 +174,36 @@ impl TraceArray {
     /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
     pub(crate) fn exclude_snapshots(&self) -> Result {
         let state = self.snapshots();
-        let mapped = {
+
+        {
             let _guard = state.lock.lock();
             let mapped = state.mapped.load(Relaxed);
 
-            if mapped == u32::MAX || state.armed.load(Relaxed) != 0 {
+            if mapped & MANY == MANY || state.armed.load(Relaxed) != 0 {
                 return Err(EBUSY);
             }
             state.mapped.store(mapped + 1, Relaxed);
-            mapped
-        };
+            if mapped & SETTLED != 0 {
+                return Ok(());
+            }
 
-        // A snapshot that did not see the count yet may be in flight, with preemption disabled. But
-        // there is none without a buffer to swap with, and who allocates one later sees the count.
-        smp_mb(Full);
-        if mapped == 0 && state.allocated.load(Relaxed) {
-            synchronize_rcu();
+            // Without a buffer to swap with there is no snapshot, and who allocates one later sees
+            // the count.
+            smp_mb(Full);
+            if !state.allocated.load(Relaxed) {
+                state.mapped.store((mapped + 1) | SETTLED, Relaxed);
+                return Ok(());
+            }
         }
+
+        // A snapshot that did not see the count may be in flight, with preemption disabled. Who maps
+        // in the meantime waits, too.
+        synchronize_rcu();
+
+        let _guard = state.lock.lock();
+        let mapped = state.mapped.load(Relaxed);
+
+        state.mapped.store(mapped | SETTLED, Relaxed);
         Ok(())
     }
 
@@ -190,10 +211,11 @@ impl TraceArray {
     pub(crate) fn exclude_snapshots_again(&self) {
         let state = self.snapshots();
         let _guard = state.lock.lock();
+        let mapped = state.mapped.load(Relaxed);
 
-        state
-            .mapped
-            .store(state.mapped.load(Relaxed).saturating_add(1), Relaxed);
+        if mapped & MANY != MANY {
+            state.mapped.store(mapped + 1, Relaxed);
+        }
     }
 
     /// Gives back what one VMA excluded. Mirrors C's `put_snapshot_map()`.
@@ -201,10 +223,12 @@ impl TraceArray {
         let state = self.snapshots();
         let _guard = state.lock.lock();
 
-        match state.mapped.load(Relaxed) {
-            // Saturated: there are VMAs that are not counted.
-            u32::MAX => (),
-            mapped => state.mapped.store(mapped.saturating_sub(1), Relaxed),
+        let mapped = state.mapped.load(Relaxed);
+
+        match mapped & MANY {
+            MANY => (),
+            0 | 1 => state.mapped.store(0, Relaxed),
+            _ => state.mapped.store(mapped - 1, Relaxed),
         }
     }
 }
