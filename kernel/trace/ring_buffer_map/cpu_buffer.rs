@@ -23,7 +23,6 @@ use super::{
 };
 use core::{
     ffi::c_void,
-    marker::PhantomData,
     mem::offset_of,
     ops::Deref,
     ptr::{
@@ -500,8 +499,7 @@ impl Reader<'_> {
     pub(crate) fn page(&self) -> ReaderPage<'_> {
         ReaderPage {
             page: load!(self.cpu.as_ptr(), reader_page),
-            capacity: (PAGE_SIZE << self.cpu.order()) - PAGE_HEADER,
-            _reader: PhantomData,
+            cpu: self.cpu,
         }
     }
 
@@ -558,13 +556,20 @@ impl Reader<'_> {
 
     /// Refreshes `meta`, the buffer's meta-page, which shows `lost` if it is given.
     ///
-    /// Otherwise it shows a loss that waits to be reported, or none if another reader brought the
-    /// page in; or else what it showed before, as the page is the same.
+    /// Otherwise it shows a loss that waits to be reported; or what it showed before if that is on
+    /// the page; or none, as another reader brought the page in.
+    #[inline]
     pub(crate) fn publish(&self, meta: MetaRef, lost: Option<Lost>) {
         let cpu = self.cpu.as_ptr();
         let reader_id = call!(self, rb_map_reader_id) as u32;
+        let page = self.page();
+        // A mark goes when writers get the page back. Pages of persistent buffers have none.
+        let stays = || match self.is_persistent() {
+            true => meta.reader_id() == reader_id,
+            false => page.is_marked(),
+        };
         let lost = match (lost, self.lost()) {
-            (None, Lost::Events(0)) if meta.reader_id() == reader_id => None,
+            (None, Lost::Events(0)) if stays() => None,
             (None, pending) => Some(pending),
             (lost, _) => lost,
         };
@@ -572,7 +577,7 @@ impl Reader<'_> {
         meta.publish(&Statistics {
             lost: lost.map(Lost::known),
             reader_id,
-            reader_read: self.page().read() as u32,
+            reader_read: page.read() as u32,
             entries: load!(cpu, entries.a.counter) as u64,
             overrun: load!(cpu, overrun.a.counter) as u64,
             read: load!(cpu, read) as u64,
@@ -678,11 +683,10 @@ fn id_field(id: u32) -> IdField {
 ///
 /// # Invariants
 ///
-/// A valid sub-buffer with `capacity` bytes of data. It is the reader page for `'a`.
+/// A valid sub-buffer of `cpu`. It is the reader page for `'a`.
 pub(crate) struct ReaderPage<'a> {
     page: *mut bindings::buffer_page,
-    capacity: usize,
-    _reader: PhantomData<&'a Reader<'a>>,
+    cpu: &'a CpuBuffer,
 }
 
 /// What tells sub-buffers apart, without access to them.
@@ -692,6 +696,16 @@ pub(crate) struct PageId(usize);
 impl ReaderPage<'_> {
     fn data(&self) -> *mut bindings::buffer_data_page {
         load!(self.page, page)
+    }
+
+    /// The size of a sub-buffer, in bytes.
+    fn subbuf_size(&self) -> usize {
+        PAGE_SIZE << self.cpu.order()
+    }
+
+    /// How many bytes of data a sub-buffer has room for.
+    fn capacity(&self) -> usize {
+        self.subbuf_size() - PAGE_HEADER
     }
 
     /// What tells it from other sub-buffers.
@@ -733,7 +747,7 @@ impl ReaderPage<'_> {
 
     /// The committed bytes from `start` to `end`, as far as they are on the page.
     pub(crate) fn committed(&self, start: usize, end: usize) -> &[u8] {
-        let end = end.min(self.size()).min(self.capacity);
+        let end = end.min(self.size()).min(self.capacity());
         let start = start.min(end);
 
         // The writer's commit came after what it wrote. Pairs with the barrier there.
@@ -750,6 +764,11 @@ impl ReaderPage<'_> {
         }
     }
 
+    /// Whether it says that events are missing before it.
+    fn is_marked(&self) -> bool {
+        load!(self.data(), commit.a.counter) as u32 & bindings::RB_MISSED_EVENTS != 0
+    }
+
     /// Marks on the page, which must be complete, that `lost` events are missing before it.
     ///
     /// The mark is a flag; the number goes behind the data, if it is known and there is room.
@@ -762,7 +781,7 @@ impl ReaderPage<'_> {
         let mut mark = bindings::RB_MISSED_EVENTS;
 
         if let Lost::Events(events) = lost {
-            if self.capacity.saturating_sub(end) >= size_of::<u64>() {
+            if self.capacity().saturating_sub(end) >= size_of::<u64>() {
                 // SAFETY: There is room for the number on the page, by the check above and the
                 // type invariants. It is behind the committed bytes, and writers are done.
                 unsafe {
@@ -790,7 +809,7 @@ impl ReaderPage<'_> {
     pub(crate) fn flush(&self) {
         if let Some(address) = NonNull::new(self.data().cast()) {
             // SAFETY: The page is mapped kernel memory of this size by the type invariants.
-            unsafe { flush_kernel_vmap_range(address, self.capacity + PAGE_HEADER) };
+            unsafe { flush_kernel_vmap_range(address, self.subbuf_size()) };
         }
     }
 }

@@ -90,6 +90,10 @@ fn advance(reader: &Reader<'_>, lost: &mut Option<Lost>) -> Option<Rest> {
     let page = reader.page();
 
     if page.read() < page.size() {
+        // Another reader brought the page in, and did not report what was lost before it.
+        if reader.lost() != Lost::Events(0) {
+            *lost = Some(report_lost(reader, &page));
+        }
         return consume(reader, &page, page.size());
     }
 
