@@ -72,15 +72,15 @@ start=$(date +%s)
 before=$done
 while [ "$done" -lt "$total" ]; do
 	for kind in plain moves; do
-		nr=20000
-		[ $kind = plain ] || nr=2500
+		nr=40000
+		[ $kind = plain ] || nr=5000
 		ops=$state/$kind.ops
 		status=0
 		if [ $kind = moves ]; then
 			cat "$folder/preamble.ops"
 		fi >"$ops"
 		"$PROGRAM" gen $kind "$seed" $nr >>"$ops"
-		"$folder/pair.sh" "$ops" "$state/c" "$state/rust" || status=$?
+		TIMEOUT=${TIMEOUT:-1200} "$folder/pair.sh" "$ops" "$state/c" "$state/rust" || status=$?
 		rm -f "$state/first"
 		"$PROGRAM" compare "$ops" "$state/c" "$state/rust" --first "$state/first" \
 			>"$state/compared" || status=$?

@@ -29,10 +29,13 @@ pub enum Rule {
     D13,
     /// With C, a mapping can be made executable.
     D14,
+    /// With C, a GET_READER that finds a page whose loss no other reader has reported does not
+    /// either. A later page has it, or there is a warning.
+    D18,
 }
 
 impl Rule {
-    pub const ALL: [Rule; 4] = [Rule::D1, Rule::D4, Rule::D13, Rule::D14];
+    pub const ALL: [Rule; 5] = [Rule::D1, Rule::D4, Rule::D13, Rule::D14, Rule::D18];
 
     pub fn name(self) -> String {
         format!("{self:?}")
@@ -60,12 +63,15 @@ impl fmt::Display for Difference {
 /// What the rules need to know of a scenario so far. Results are those of both kernels.
 #[derive(Default)]
 struct Context {
-    /// The descriptors that wait.
+    /// The descriptors that are open, and those of them that wait.
+    open: Vec<String>,
     blocking: Vec<String>,
     /// The slots of mappings that there are.
     mapped: Vec<String>,
     /// How often one of them has moved.
     moved: u32,
+    /// The number of lost events that the meta-page had with Rust when it was seen last.
+    lost: u64,
 }
 
 impl Context {
@@ -76,12 +82,41 @@ impl Context {
             return;
         }
         match op[0] {
-            "open" if op.get(2) != Some(&"0") => self.blocking.push(slot(1)),
-            "close" => self.blocking.retain(|open| *open != slot(1)),
+            "open" => {
+                self.open.push(slot(1));
+                if op.get(2) != Some(&"0") {
+                    self.blocking.push(slot(1));
+                }
+            }
+            "close" => {
+                self.open.retain(|open| *open != slot(1));
+                self.blocking.retain(|open| *open != slot(1));
+            }
             "map" | "full" => self.mapped.push(slot(2)),
             "unmap" | "cut" | "over" => self.mapped.retain(|vma| *vma != slot(1)),
             "move" => self.moved += 1,
             _ => (),
+        }
+    }
+
+    /// Whether `op` has brought the meta-page up to date by a GET_READER.
+    fn looked(&self, op: &[&str], result: &str) -> bool {
+        let slot = op.get(1).copied().unwrap_or_default();
+        let child = || {
+            let is = |all: &[String]| all.iter().any(|open| open == slot);
+            op[0] == "fork" && op.get(2) == Some(&"1") && is(&self.open) && !is(&self.blocking)
+        };
+        result == "0" && (op[0] == "get" || child())
+    }
+
+    /// Whether `op` has begun the meta-page anew, by a first mapping or by a reset.
+    fn restarted(&self, op: &[&str], result: &str) -> bool {
+        match op[0] {
+            "map" | "full" => result == "0" && self.mapped.is_empty(),
+            "reset" => result == "0",
+            // Another clock is a reset, too.
+            "clock" => result.ends_with(",0"),
+            _ => false,
         }
     }
 }
@@ -167,13 +202,10 @@ impl Comparer {
         for (number, op) in scenario.ops.iter().enumerate() {
             let words: Vec<&str> = op.split_whitespace().collect();
             let at = |text: String| format!("operation {number} '{op}': {text}");
-            let rust_before = rust_state.clone();
             let c = line(c, number, &mut c_state).map_err(|err| at(format!("C: {err}")))?;
             let rust =
                 line(rust, number, &mut rust_state).map_err(|err| at(format!("Rust: {err}")))?;
             let last = number + 1 == scenario.ops.len();
-
-            let result = rust;
 
             self.operations += 1;
             if c != rust {
@@ -186,13 +218,20 @@ impl Comparer {
                     continue;
                 }
             }
+            let looked = context.looked(&words, rust);
+            if context.restarted(&words, rust) {
+                context.lost = 0;
+            }
+            // From here on, C is wrong in all that this loss has an influence on.
+            if looked && late(&c_state, &rust_state) && self.allow(Rule::D18) {
+                break;
+            }
             for &field in Field::ALL {
                 let (c, rust) = (c_state.get(field), rust_state.get(field));
                 if c == rust {
                     continue;
                 }
-                let looked = words[0] == "get" && result == "0";
-                let stays = rust == rust_before.get(field) && !looked;
+                let stays = (!looked).then_some(context.lost);
                 let rule = differing_field(&rust_state, field, c, rust, stays);
                 if !rule.is_some_and(|rule| self.allow(rule)) {
                     let hex = |value: Option<u64>| {
@@ -202,11 +241,18 @@ impl Comparer {
                     return Err(at(format!("{name}: C: {}, Rust: {}", hex(c), hex(rust))));
                 }
             }
+            context.lost = rust_state.get(Field::LostEvents).unwrap_or(context.lost);
             context.follow(&words, rust);
         }
 
-        let (c, rust) = (&c[scenario.ops.len()..], &rust[scenario.ops.len()..]);
-        if c != rust || c.len() != 1 {
+        let end = |lines: &[&str]| {
+            lines
+                .get(scenario.ops.len()..)
+                .unwrap_or_default()
+                .join(", ")
+        };
+        let (c, rust) = (end(c), end(rust));
+        if c != rust || !c.starts_with("end ") {
             return Err(format!("at its end: C: {c:?}, Rust: {rust:?}"));
         }
         Ok(())
@@ -257,29 +303,42 @@ fn differing_result(
     }
 }
 
+/// Whether C shows a loss that the reader page, which is consumed, does not have. It has with Rust.
+fn late(c: &State, rust: &State) -> bool {
+    let lost = c.get(Field::LostEvents).unwrap_or(0);
+    let marked = |state: &State| state.get(Field::Commit).map(|commit| commit & LOST != 0);
+
+    let shown = rust.get(Field::LostEvents) == Some(lost);
+    let stored = rust.get(Field::Stored).is_none_or(|stored| stored == lost);
+
+    lost != 0 && shown && stored && marked(c) == Some(false) && marked(rust) == Some(true)
+}
+
 /// The rule that may allow a field to have two values.
 ///
-/// `stays` is whether the field has the value on Rust that it had before, which was allowed.
+/// `stays` is the value that the number of lost events must still have; there is none after a
+/// GET_READER.
 fn differing_field(
     state: &State,
     field: Field,
     c: Option<u64>,
     rust: Option<u64>,
-    stays: bool,
+    stays: Option<u64>,
 ) -> Option<Rule> {
-    // The number must be the one that is stored on the page, where one is, by code of C's that is
-    // right. Without room for it there is the flag. More than all cannot be lost.
     if field != Field::LostEvents || c != Some(0) {
         return None;
     }
     let lost = rust?;
-    let all = state.get(Field::Overrun)?;
-    let right = match state.get(Field::Commit) {
-        // read() and splice() take pages away and tell the meta-page nothing.
-        _ if stays => true,
-        Some(commit) if commit & LOST == 0 => false,
-        Some(commit) if commit & STORED != 0 => state.get(Field::Stored) == Some(lost),
-        _ => lost <= all,
+    let right = match (stays, state.get(Field::Commit)) {
+        // Other readers take pages away, and tell the meta-page nothing.
+        (Some(before), _) => lost == before,
+        // The number must be the one that is stored on the page, where one is, by code of C's that
+        // is right. Without room for it there is the flag. More than all cannot be lost.
+        (None, Some(commit)) if commit & LOST != 0 => match commit & STORED {
+            0 => lost <= state.get(Field::Overrun)?,
+            _ => state.get(Field::Stored) == Some(lost),
+        },
+        _ => false,
     };
     right.then_some(Rule::D4)
 }
@@ -343,6 +402,38 @@ mod tests {
             let rust = rust.replace("lost=5", "lost=6");
             assert_eq!(compare(ops, &c, &rust).0.len(), 1);
         }
+
+        // Nothing but a GET_READER changes it, to what is on the page.
+        let ops = "= a\nopen 0 0\nfull 0 0\nget 0\nread 0 64\nclose 0\nfork 0 1\n";
+        let c = "= a\n0 0\n1 0 lost=0 ov=5\n2 0 commit=80000010\n3 64 commit=10\n4 0\n5 0\nend 0\n";
+        let rust = c.replace("2 0", "2 0 lost=5");
+        assert_eq!(compare(ops, c, &rust), (vec![], 4));
+        for op in ["full 0 0", "reset 0", "read 0 9"] {
+            assert_eq!(compare(&ops.replace("get 0", op), c, &rust).0.len(), 1);
+        }
+        for op in ["get 0", "reset 1", "clock local"] {
+            let result = if op == "clock local" { "3 0,0" } else { "3 0" };
+            let (c, rust) = (c.replace("3 64", result), rust.replace("3 64", result));
+            assert_eq!(compare(&ops.replace("read 0 64", op), &c, &rust).0.len(), 1);
+        }
+        let other = rust.replace("3 64", "3 64 lost=4");
+        assert_eq!(compare(ops, c, &other).0.len(), 1);
+        assert_eq!(
+            compare(&ops.replace("close 0", "stay 0"), c, &rust).0.len(),
+            1
+        );
+
+        // C has the number, but not the page; all that follows may differ, but not the end.
+        let ops = "= a\nget 0\nget 0\n";
+        let c = "= a\n0 0 lost=5 ov=5 commit=10\n1 0 lost=0\nend 0\n";
+        let rust = "= a\n0 0 lost=5 ov=5 commit=80000010\n1 0\nend 0\n";
+        assert_eq!(compare(ops, c, rust), (vec![], 1));
+        for (from, to) in [("lost=5", "lost=4"), ("end 0", "end 1")] {
+            assert_eq!(compare(ops, c, &rust.replace(from, to)).0.len(), 1);
+        }
+        assert_eq!(compare("= a\nread 0 9\nget 0\n", c, rust).0.len(), 1);
+        let unmarked = rust.replace("commit=80000010", "commit=10");
+        assert_eq!(compare(ops, c, &unmarked).0.len(), 1);
 
         let d1 = |tail: &str| {
             let c = format!("= a\n0 0\n1 0\n2 0\n3 0{tail}");

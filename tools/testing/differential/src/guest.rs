@@ -94,6 +94,21 @@ struct Vma {
     offset: usize,
 }
 
+/// A part of the mapped file, to look at it.
+struct View {
+    addr: usize,
+    /// The length of a mapping of its own, or 0.
+    own: usize,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if self.own > 0 {
+            sys::munmap(self.addr, self.own);
+        }
+    }
+}
+
 struct Guest {
     dir: String,
     /// trace_marker_raw
@@ -493,6 +508,13 @@ impl Guest {
                     let path = format!("{}/buffer_subbuf_size_kb", self.dir);
                     let kb = std::fs::read_to_string(path).unwrap_or_default();
                     self.subbuf = kb.trim().parse().map_or(PAGE, |kb: usize| kb * 1024);
+                    // On both, a loss that nobody has reported still counts, too. The page that is
+                    // then read is the writer's, which C warns of.
+                    let mut state = State::default();
+                    self.statistics(&mut state);
+                    if state.get(Field::StatOverrun) != Some(0) {
+                        self.op(&["reset", "0"]);
+                    }
                 }
                 ok(result)
             }
@@ -619,16 +641,36 @@ impl Guest {
         }
     }
 
+    /// `len` bytes of the file from `offset` on: where they are mapped, or in a mapping for the
+    /// moment, which changes nothing if it is not the first one.
+    fn view(&self, offset: usize, len: usize) -> Option<View> {
+        let within = |vma: &&Vma| vma.offset <= offset && offset + len <= vma.offset + vma.len;
+        let mut vmas = self.vmas.iter().flatten();
+
+        if let Some(vma) = vmas.clone().find(within) {
+            let addr = vma.addr + offset - vma.offset;
+            return Some(View { addr, own: 0 });
+        }
+        vmas.next()?;
+        let fd = self.fds.iter().flatten().next()?.fd;
+        let (prot, flags) = (libc::PROT_READ, libc::MAP_SHARED);
+        let addr = sys::mmap(None, len, prot, flags, fd, offset as i64);
+        (addr >= 0).then_some(View {
+            addr: addr as usize,
+            own: len,
+        })
+    }
+
     /// What can be seen of the buffer.
     fn state(&mut self) -> State {
         let mut state = State::default();
         self.now = self.statistics(&mut state);
 
-        let Some(meta) = self.vmas.iter().flatten().find(|vma| vma.offset == 0) else {
+        let Some(meta) = self.view(0, PAGE) else {
             return state;
         };
         for (field, offset, size) in META {
-            // SAFETY: The fields are in the first page of a mapping.
+            // SAFETY: The fields are in this page.
             let value = unsafe { sys::word(meta.addr + offset) };
             let mask = if size == 4 { u32::MAX.into() } else { u64::MAX };
             state.set(field, Some(value & mask));
@@ -637,9 +679,8 @@ impl Guest {
         let get = |field| state.get(field).unwrap_or(0) as usize;
         let size = get(Field::SubbufSize);
         let offset = get(Field::MetaPageSize) + get(Field::ReaderId) * size;
-        let within = |vma: &&Vma| vma.offset <= offset && offset + size <= vma.offset + vma.len;
-        if let Some(vma) = self.vmas.iter().flatten().find(within) {
-            let (commit, stored, hash) = self.page(vma.addr + offset - vma.offset, size);
+        if let Some(page) = self.view(offset, size) {
+            let (commit, stored, hash) = self.page(page.addr, size);
             state.set(Field::Commit, Some(commit));
             state.set(Field::Stored, stored);
             state.set(Field::Page, Some(hash));
@@ -669,10 +710,10 @@ impl Guest {
 
     /// A hash of all complete sub-buffers of a mapping, up to where each is written.
     fn scan(&self, vma: Vma) -> String {
-        let Some(meta) = self.vmas.iter().flatten().find(|vma| vma.offset == 0) else {
+        let Some(meta) = self.view(0, PAGE) else {
             return "0".to_owned();
         };
-        // SAFETY: The sizes are in the first page of a mapping.
+        // SAFETY: The sizes are in this page.
         let (first, size) = unsafe { (sys::word(meta.addr), sys::word(meta.addr + 8)) };
         let (first, size) = (first as u32 as usize, size as u32 as usize);
         let mut all = Vec::new();

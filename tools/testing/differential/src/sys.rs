@@ -235,7 +235,7 @@ extern "C" fn wake(_signal: c_int) {}
 pub fn alarm(on: bool) {
     let step = libc::timeval {
         tv_sec: 0,
-        tv_usec: if on { 20_000 } else { 0 },
+        tv_usec: if on { 5_000 } else { 0 },
     };
     let timer = libc::itimerval {
         it_interval: step,
