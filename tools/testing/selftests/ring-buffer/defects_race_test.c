@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Defects that show only with real parallelism: D2, a mapping against splice()
- * on the same CPU's buffer. Fails with the C implementation of Linux 7.3, in
- * one of ten rounds or more. MAP_RACE_ROUNDS in the environment sets how many
- * there are.
+ * Defects that show only with real parallelism: on one CPU's buffer, a mapping
+ * against splice() (D2), and GET_READER against trace_pipe (D3). Both fail with
+ * the C implementation of Linux 7.3: D2 in one of ten rounds or more, D3 nearly
+ * each time that the two meet. MAP_RACE_ROUNDS in the environment sets how many
+ * rounds D2 has.
  *
  * vm: SMP=2 ACCEL=mttcg
  */
@@ -16,6 +17,8 @@
 #define NR_SUBBUFS	256
 #define ROUNDS		150
 
+struct pipe;
+
 /* What the threads share. */
 struct race {
 	struct instance	inst;
@@ -26,6 +29,7 @@ struct race {
 	unsigned int	paused;
 	unsigned int	spliced;
 	unsigned int	written;
+	struct pipe	*pipe;
 };
 
 FIXTURE(race) {
@@ -47,11 +51,16 @@ FIXTURE_SETUP(race)
 	ASSERT_EQ(mapping_open(&self->other, &self->race.inst, OTHER_CPU), 0);
 }
 
+static void stop_threads(struct race *race)
+{
+	__atomic_store_n(&race->stop, true, __ATOMIC_RELAXED);
+	while (race->nr_threads)
+		pthread_join(race->threads[--race->nr_threads], NULL);
+}
+
 FIXTURE_TEARDOWN(race)
 {
-	__atomic_store_n(&self->race.stop, true, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < self->race.nr_threads; i++)
-		pthread_join(self->race.threads[i], NULL);
+	stop_threads(&self->race);
 	mapping_close(&self->map);
 	mapping_close(&self->other);
 	EXPECT_EQ(instance_destroy(&self->race.inst), 0);
@@ -231,6 +240,284 @@ TEST_F(race, control_map_beside_writer)
 	stale = stale_rounds(_metadata, &self->race, &self->map, 30);
 	EXPECT_EQ(stale, 0);
 	EXPECT_GT(self->race.written, 1000);
+}
+
+/* D3: GET_READER takes the page that trace_pipe prints from ---------------- */
+
+/*
+ * One event fills a page, and takes long to print, byte by byte. Each of the
+ * bytes is the lowest one of the event's number.
+ */
+#define LONG_PAYLOAD	2100
+#define LONG_BYTES	(LONG_PAYLOAD - sizeof(__u32))
+#define NR_EVENTS	(NR_SUBBUFS - 6)
+#define FOUR_PAGES_KB	"15"
+
+/* trace_pipe and a mapping, of the same CPU. */
+struct pipe {
+	struct mapping	*map;
+	int		fd;
+	bool		reading;
+	unsigned int	lines;
+	unsigned int	torn;
+	unsigned int	disorder;
+	long		last;
+	bool		writer_only;
+	unsigned int	turned;		/* How often GET_READER was called, ... */
+	unsigned int	met;		/* ... and during a read. */
+	int		error;
+	unsigned char	printed[NR_EVENTS];
+	unsigned char	mapped[NR_EVENTS];
+};
+
+static void pipe_open(struct __test_metadata *_metadata, struct race *race,
+		      struct pipe *pipe, struct mapping *map)
+{
+	char path[256];
+
+	instance_path(&race->inst, "per_cpu/cpu0/trace_pipe", path,
+		      sizeof(path));
+	pipe->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_GE(pipe->fd, 0);
+	ASSERT_EQ(mapping_open(map, &race->inst, CPU), 0);
+	pipe->map = map;
+	pipe->last = -1;
+	race->pipe = pipe;
+}
+
+static int long_marker_write(const struct instance *inst, __u32 seq)
+{
+	char buf[LONG_PAYLOAD];
+
+	memset(buf, seq, sizeof(buf));
+	memcpy(buf, &seq, sizeof(seq));
+	return write(inst->raw_fd, buf, sizeof(buf)) < 0 ? -errno : 0;
+}
+
+/* The number of the event in a line, or -EBADMSG if it is not one event's. */
+static long line_number(const char *line)
+{
+	const char *at = strstr(line, ": # ");
+	unsigned int n;
+	__u32 seq;
+	char *end;
+
+	if (!at)
+		return -EBADMSG;
+	seq = strtoul(at + 4, &end, 16);
+	if (strncmp(end, " buf:", 5))
+		return -EBADMSG;
+	end += 5;
+	for (n = 0; *end == ' '; n++) {
+		if (strtoul(end, &end, 16) != (seq & 0xff))
+			return -EBADMSG;
+	}
+	return n == LONG_BYTES && !*end ? seq : -EBADMSG;
+}
+
+/* Returns -EAGAIN if the buffer is empty. */
+static int pipe_read(struct pipe *pipe)
+{
+	static char buf[2 * 4096];
+	char *at = buf, *next;
+	ssize_t len;
+
+	__atomic_store_n(&pipe->reading, true, __ATOMIC_SEQ_CST);
+	len = read(pipe->fd, buf, sizeof(buf) - 1);
+	__atomic_store_n(&pipe->reading, false, __ATOMIC_SEQ_CST);
+	if (len < 0)
+		return -errno;
+
+	buf[len] = '\0';
+	for (; (next = strchr(at, '\n')); at = next + 1) {
+		long seq;
+
+		*next = '\0';
+		if (strstr(at, " EVENTS]"))
+			continue;
+		seq = line_number(at);
+		if (seq < 0) {
+			pipe->torn++;
+		} else {
+			pipe->disorder += seq <= pipe->last;
+			pipe->last = seq;
+			if (seq < NR_EVENTS)
+				pipe->printed[seq]++;
+		}
+		__atomic_add_fetch(&pipe->lines, 1, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+static void turn(struct pipe *pipe)
+{
+	bool met = __atomic_load_n(&pipe->reading, __ATOMIC_SEQ_CST);
+	struct walk walk = {};
+	int ret;
+
+	ret = get_reader(pipe->map->fd);
+	if (!ret)
+		ret = walk_subbuf(&walk, mapping_reader(pipe->map));
+	if (ret)
+		pipe->error = ret;
+	else if (walk.data && walk.first < NR_EVENTS)
+		pipe->mapped[walk.first]++;
+	pipe->met += met;
+	__atomic_add_fetch(&pipe->turned, 1, __ATOMIC_RELEASE);
+}
+
+/* Go round the buffer, and have GET_READER give pages back all the time. */
+static void *turning_writer(void *arg)
+{
+	struct race *race = arg;
+
+	pin_to_cpu(CPU);
+	while (run(race)) {
+		for (int i = 0; i < 2; i++) {
+			if (!long_marker_write(&race->inst, race->written))
+				race->written++;
+		}
+		if (!race->pipe->writer_only)
+			turn(race->pipe);
+	}
+	return NULL;
+}
+
+static void check_lines(struct __test_metadata *_metadata, struct race *race,
+			struct mapping *map, bool writer_only)
+{
+	struct pipe pipe = { .writer_only = writer_only };
+	__s64 begin;
+
+	ASSERT_EQ(instance_write(&race->inst, "per_cpu/cpu0/buffer_size_kb",
+				 FOUR_PAGES_KB), 0);
+	pipe_open(_metadata, race, &pipe, map);
+	ASSERT_EQ(pin_to_cpu(OTHER_CPU), 0);
+	start(_metadata, race, turning_writer);
+	begin = now_ns();
+	while (now_ns() < begin + 2000 * MSEC ||
+	       ((pipe.lines < 50 || (!writer_only && pipe.met < 50)) &&
+		now_ns() < begin + 15000 * MSEC)) {
+		int ret = pipe_read(&pipe);
+
+		ASSERT_TRUE(!ret || ret == -EAGAIN);
+	}
+	stop_threads(race);
+	close(pipe.fd);
+	TH_LOG("%u lines, %u torn; %u written; GET_READER %u, %u in a read",
+	       pipe.lines, pipe.torn, race->written, pipe.turned, pipe.met);
+	EXPECT_EQ(pipe.torn, 0);
+	EXPECT_EQ(pipe.disorder, 0);
+	EXPECT_EQ(pipe.error, 0);
+	EXPECT_GE(pipe.lines, 50);
+	EXPECT_GT(race->written, pipe.lines);
+	if (!writer_only)
+		EXPECT_GE(pipe.met, 50);
+}
+
+TEST_F(race, d3_no_line_is_torn)
+{
+	check_lines(_metadata, &self->race, &self->map, false);
+}
+
+/* The control: a writer alone cannot reach the page that is printed from. */
+TEST_F(race, control_trace_pipe_beside_writer)
+{
+	check_lines(_metadata, &self->race, &self->map, true);
+}
+
+/* One GET_READER for each line, in the midst of the read, or late. */
+static void *turner(void *arg)
+{
+	struct race *race = arg;
+	struct pipe *pipe = race->pipe;
+
+	pin_to_cpu(CPU);
+	while (run(race)) {
+		bool reading = __atomic_load_n(&pipe->reading,
+					       __ATOMIC_SEQ_CST);
+		unsigned int lines = __atomic_load_n(&pipe->lines,
+						     __ATOMIC_ACQUIRE);
+		__s64 begin = now_ns();
+
+		if (pipe->turned >= lines + reading)
+			continue;
+		while (now_ns() < begin + MSEC / 5)
+			;
+		turn(pipe);
+	}
+	return NULL;
+}
+
+/* Nobody writes: each event is to go to one of the two consumers. */
+static void check_events(struct __test_metadata *_metadata, struct race *race,
+			 struct mapping *map, bool at_once)
+{
+	unsigned int printed = 0, mapped = 0, twice = 0, lost = 0;
+	struct pipe pipe = {};
+	__s64 begin = now_ns();
+
+	pipe_open(_metadata, race, &pipe, map);
+	if (at_once)
+		start(_metadata, race, turner);
+
+	/* Once, and again only until they have met often enough. */
+	do {
+		int ret;
+
+		pause_threads(race);
+		pipe.last = -1;
+		memset(pipe.printed, 0, sizeof(pipe.printed));
+		memset(pipe.mapped, 0, sizeof(pipe.mapped));
+		ASSERT_EQ(pin_to_cpu(CPU), 0);
+		for (unsigned int i = 0; i < NR_EVENTS; i++)
+			ASSERT_EQ(long_marker_write(&race->inst, i), 0);
+		ASSERT_EQ(pin_to_cpu(OTHER_CPU), 0);
+		resume_threads(race);
+
+		while (!(ret = pipe_read(&pipe))) {
+			if (!at_once)
+				turn(&pipe);
+			/* As often as that. */
+			while (__atomic_load_n(&pipe.turned, __ATOMIC_ACQUIRE) <
+			       pipe.lines)
+				sched_yield();
+		}
+		pause_threads(race);
+		ASSERT_EQ(ret, -EAGAIN);
+
+		/* An empty buffer shows the last one again. */
+		for (unsigned int i = 0; i < NR_EVENTS - 1; i++) {
+			printed += pipe.printed[i];
+			mapped += pipe.mapped[i];
+			twice += pipe.printed[i] + pipe.mapped[i] > 1;
+			lost += !pipe.printed[i] && !pipe.mapped[i];
+		}
+	} while (at_once && pipe.met < 20 && now_ns() < begin + 15000 * MSEC);
+	stop_threads(race);
+	close(pipe.fd);
+
+	TH_LOG("%u printed, %u mapped, %u twice, %u lost; %u times in a read",
+	       printed, mapped, twice, lost, pipe.met);
+	EXPECT_EQ(twice, 0);
+	EXPECT_EQ(lost, 0);
+	EXPECT_EQ(pipe.torn, 0);
+	EXPECT_EQ(pipe.disorder, 0);
+	EXPECT_EQ(pipe.error, 0);
+	EXPECT_GE(printed, 20);
+	EXPECT_GE(mapped, 20);
+	EXPECT_GE(pipe.met, at_once ? 20 : 0);
+}
+
+TEST_F(race, d3_each_event_once)
+{
+	check_events(_metadata, &self->race, &self->map, true);
+}
+
+/* The control: both, but not at the same time. */
+TEST_F(race, control_each_event_once)
+{
+	check_events(_metadata, &self->race, &self->map, false);
 }
 
 TEST_HARNESS_MAIN

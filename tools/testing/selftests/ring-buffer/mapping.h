@@ -301,18 +301,24 @@ static inline int instance_resize(const struct instance *inst, int order,
 				   1024);
 }
 
-/* Throw all events away, as "echo > trace" does. */
-static inline int instance_reset(const struct instance *inst)
+/* Throw all events away, as "echo > trace" does, or those of one CPU. */
+static inline int instance_truncate(const struct instance *inst,
+				    const char *file)
 {
 	char path[256];
 	int fd;
 
-	instance_path(inst, "trace", path, sizeof(path));
+	instance_path(inst, file, path, sizeof(path));
 	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	close(fd);
 	return 0;
+}
+
+static inline int instance_reset(const struct instance *inst)
+{
+	return instance_truncate(inst, "trace");
 }
 
 /* Markers ----------------------------------------------------------------- */
