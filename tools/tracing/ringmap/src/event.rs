@@ -129,6 +129,27 @@ fn record(data: &[u8], time: u64) -> Option<Result<Record, ()>> {
     })
 }
 
+/// Records are made of words.
+type Word = [u8; HEADER];
+
+/// The event at the start of `words` if it has 1 to 28 words, as nearly all have, and the words
+/// behind it. `time` is that of the record before.
+///
+/// [`record`] gives the same; this is what a busy stream spends its time in.
+#[inline]
+fn short(words: &[Word], time: u64) -> Option<(Event<'_>, &[Word])> {
+    let (type_len, delta) = split(u32::from_ne_bytes(*words.first()?));
+    if !(1..TYPE_PADDING).contains(&type_len) {
+        return None;
+    }
+    let (record, rest) = words.split_at_checked(1 + type_len as usize)?;
+    let event = Event {
+        time: time.wrapping_add(u64::from(delta)),
+        payload: record[1..].as_flattened(),
+    };
+    Some((event, rest))
+}
+
 /// Completes a 59-bit time stamp with the upper bits of the time before it.
 fn absolute(stamp: u64, before: u64) -> u64 {
     let high = before >> STAMP_BITS << STAMP_BITS;
@@ -181,25 +202,11 @@ impl<'a> Events<'a> {
         self.malformed
     }
 
-    /// Reads the next record if it is an event of 1 to 28 words, as nearly all are.
-    ///
-    /// [`record`] gives the same; this is what a busy stream spends its time in.
+    /// The words from the next record on.
     #[inline]
-    fn short(&mut self) -> Option<Event<'a>> {
-        let data = self.data.get(self.position..)?;
-        let (header, _) = u32::read_from_prefix(data).ok()?;
-        let (type_len, delta) = split(header);
-        if !(1..TYPE_PADDING).contains(&type_len) {
-            return None;
-        }
-        let len = HEADER + type_len as usize * 4;
-        let payload = data.get(HEADER..len)?;
-        self.position += len;
-        self.time = self.time.wrapping_add(u64::from(delta));
-        Some(Event {
-            time: self.time,
-            payload,
-        })
+    fn words(&self) -> &'a [Word] {
+        let data = self.data.get(self.position..).unwrap_or_default();
+        data.as_chunks().0
     }
 
     /// Reads one record, an event or not.
@@ -239,11 +246,35 @@ impl<'a> Iterator for Events<'a> {
     #[inline]
     fn next(&mut self) -> Option<Event<'a>> {
         loop {
-            if let Some(event) = self.short() {
+            if let Some((event, _)) = short(self.words(), self.time) {
+                self.position += HEADER + event.payload.len();
+                self.time = event.time;
                 return Some(event);
             }
             if let Some(event) = self.step()? {
                 return Some(event);
+            }
+        }
+    }
+
+    /// What `for_each()` and its kin go by: quicker than one `next()` after the other, as nothing is
+    /// written back between two short events.
+    #[inline]
+    fn fold<B, F: FnMut(B, Event<'a>) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        loop {
+            let all = self.words();
+            let (mut words, mut time) = (all, self.time);
+            while let Some((event, rest)) = short(words, time) {
+                (words, time) = (rest, event.time);
+                folded = f(folded, event);
+            }
+            self.position += (all.len() - words.len()) * HEADER;
+            self.time = time;
+            match self.step() {
+                None => return folded,
+                Some(None) => {}
+                Some(Some(event)) => folded = f(folded, event),
             }
         }
     }
@@ -381,6 +412,16 @@ pub(crate) mod tests {
             }
             prop_assert!(steps <= bytes.len() / HEADER);
             prop_assert!(events.next().is_none());
+
+            // One after the other, or all in one go.
+            let all = Events::new(&bytes, time);
+            let single: Vec<_> = std::iter::from_fn({
+                let mut events = all.clone();
+                move || events.next()
+            }).collect();
+            let mut folded = Vec::new();
+            all.for_each(|event| folded.push(event));
+            prop_assert_eq!(single, folded);
         }
 
         /// Headers that are plausible more often than random bytes are.

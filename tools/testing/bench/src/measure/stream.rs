@@ -21,11 +21,10 @@ const SAMPLES: usize = 9;
 /// many there were.
 #[inline(always)]
 fn consume(events: Events<'_>) -> usize {
-    let (mut count, mut sum) = (0, 0);
-    for event in events {
-        count += 1;
-        sum ^= event.time ^ u64::from(event.id().unwrap_or(0));
-    }
+    let (count, sum) = events.fold((0, 0), |(count, sum), event| {
+        let id = event.id().unwrap_or(0);
+        (count + 1, sum ^ event.time ^ u64::from(id))
+    });
     black_box(sum);
     count
 }
