@@ -21,7 +21,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    mem::MaybeUninit, //
 };
 
 impl VmaRef {
@@ -76,9 +76,9 @@ impl VmaRef {
 ///
 /// # Invariants
 ///
-/// The first `len` pointers are to valid pages, borrowed for `'a`; `len <= N`.
+/// The first `len` pointers are initialised, to valid pages borrowed for `'a`; `len <= N`.
 pub struct PageBatch<'a, const N: usize> {
-    pages: [*mut bindings::page; N],
+    pages: [MaybeUninit<*mut bindings::page>; N],
     len: usize,
     _borrow: PhantomData<BorrowedPage<'a>>,
 }
@@ -89,7 +89,7 @@ impl<'a, const N: usize> PageBatch<'a, N> {
     pub const fn new() -> Self {
         // INVARIANT: There are no pages yet.
         Self {
-            pages: [ptr::null_mut(); N],
+            pages: [MaybeUninit::uninit(); N],
             len: 0,
             _borrow: PhantomData,
         }
@@ -121,7 +121,7 @@ impl<'a, const N: usize> PageBatch<'a, N> {
         };
 
         // INVARIANT: `page` is valid for `'a`, and `len` is below `N`, as the slot exists.
-        *slot = page.as_ptr();
+        slot.write(page.as_ptr());
         self.len += 1;
         true
     }
@@ -164,7 +164,12 @@ impl VmaMixedMap {
         // does not wrap, so that C's check of the range against the area holds; C also checks the
         // kind of each page.
         to_result(unsafe {
-            bindings::vm_insert_pages(self.as_ptr(), address, batch.pages.as_mut_ptr(), &mut left)
+            bindings::vm_insert_pages(
+                self.as_ptr(),
+                address,
+                batch.pages.as_mut_ptr().cast(),
+                &mut left,
+            )
         })?;
 
         batch.len = 0;
