@@ -268,6 +268,158 @@ TEST_F(defects, d4_reported_is_overwritten)
 	EXPECT_EQ(reported, meta->overrun);
 }
 
+/* D18: a loss that a read() left to be reported goes to another page ------- */
+
+TEST_F(defects, d18_loss_is_reported_on_its_page)
+{
+	struct trace_buffer_meta *meta;
+	char few[SUBBUF_HEADER_SIZE + 1];
+	unsigned long commit;
+	__s64 lost;
+	__u32 id;
+
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	meta = self->map.meta;
+	lost = lose(&self->inst, 16, 2);
+	ASSERT_GT(lost, 0);
+
+	/* Too short for an event: the page comes in, and is not read. */
+	id = meta->reader.id;
+	EXPECT_LE(read(self->map.fd, few, sizeof(few)), 0);
+	ASSERT_EQ(get_reader(self->map.fd), 0);
+	EXPECT_NE(meta->reader.id, id);
+	commit = subbuf_commit(mapping_reader(&self->map));
+	EXPECT_NE(commit & COMMIT_LOST, 0);
+	if (commit & COMMIT_LOST_STORED)
+		EXPECT_EQ(subbuf_lost(mapping_reader(&self->map)), lost);
+	EXPECT_EQ(meta->reader.lost_events, lost);
+
+	/* Not again. */
+	ASSERT_EQ(swap(&self->map), 0);
+	EXPECT_EQ(subbuf_commit(mapping_reader(&self->map)) & COMMIT_LOST, 0);
+	EXPECT_EQ(meta->reader.lost_events, 0);
+}
+
+/* What the kernel does for this process, counted in an instance beside ------ */
+
+static int watch_function(struct instance *watch, const char *function)
+{
+	int ret = instance_create(watch);
+
+	if (!ret)
+		ret = instance_write(watch, "set_ftrace_filter", function);
+	if (!ret)
+		ret = instance_write_long(watch, "set_ftrace_pid", getpid());
+	if (!ret)
+		ret = instance_write(watch, "current_tracer", "function");
+	return ret;
+}
+
+static int watch_event(struct instance *watch, const char *event,
+		       const char *condition)
+{
+	char file[128], filter[128];
+	int ret = instance_create(watch);
+
+	snprintf(filter, sizeof(filter), "common_pid == %d && %s", getpid(),
+		 condition);
+	snprintf(file, sizeof(file), "events/%s/filter", event);
+	if (!ret)
+		ret = instance_write(watch, file, filter);
+	snprintf(file, sizeof(file), "events/%s/enable", event);
+	return ret ? ret : instance_write(watch, file, "1");
+}
+
+/* How often it was seen since the last call. */
+static int watched(struct instance *watch)
+{
+	static long long before;
+	long long since = before;
+	struct stats stats;
+
+	if (stats_read(watch, CPU, &stats))
+		return -EIO;
+	before = stats.entries;
+	return before - since;
+}
+
+/* D9: what a mapping allocates grows with the buffer, in one piece --------- */
+
+/*
+ * What is hard to find in fragmented memory, asked for by who would rather
+ * reclaim some than do without: 0x400 is __GFP_DIRECT_RECLAIM. vmalloc() takes
+ * such a piece only if there is one.
+ */
+#define CONTIGUOUS	"order > 3 && gfp_flags & 0x400"
+
+TEST_F_TIMEOUT(defects, d9_no_contiguous_memory, 120)
+{
+	struct instance watch;
+	int pipes[2];
+
+	ASSERT_EQ(instance_write(&self->inst, "per_cpu/cpu0/buffer_size_kb",
+				 "65536"), 0);
+	ASSERT_EQ(watch_event(&watch, "kmem/mm_page_alloc", CONTIGUOUS), 0);
+
+	/* An array for as many pages as the buffer has is seen. */
+	ASSERT_EQ(pipe(pipes), 0);
+	ASSERT_GT(fcntl(pipes[1], F_SETPIPE_SZ, 65536 * 1024), 0);
+	EXPECT_EQ(watched(&watch), 1);
+
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	EXPECT_EQ(watched(&watch), 0);
+	EXPECT_GT(self->map.data_len, 65536 * 1024);
+	mapping_close(&self->map);
+
+	close(pipes[0]);
+	close(pipes[1]);
+	EXPECT_EQ(instance_destroy(&watch), 0);
+	/* What follows resizes it to several times its size. */
+	ASSERT_EQ(instance_resize(&self->inst, 0, NR_SUBBUFS), 0);
+	EXPECT_FREE();
+}
+
+/* D10: mmap() waits for a grace period, needed or not ---------------------- */
+
+TEST_F(defects, d10_no_wait_without_snapshot_buffer)
+{
+	struct instance watch;
+
+	if (!instance_has(&self->inst, "set_ftrace_filter"))
+		SKIP(return, "no function tracer");
+	ASSERT_EQ(watch_function(&watch, "synchronize_rcu*"), 0);
+	watched(&watch);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+		EXPECT_EQ(watched(&watch), 0);
+		mapping_close(&self->map);
+
+		/* Nor with one that was there, and is freed. */
+		ASSERT_EQ(instance_write(&self->inst, "snapshot", "1"), 0);
+		ASSERT_EQ(instance_write(&self->inst, "snapshot", "0"), 0);
+		watched(&watch);
+	}
+	EXPECT_EQ(instance_destroy(&watch), 0);
+}
+
+/* A snapshot may be in flight: this wait is no defect. */
+TEST_F(defects, wait_with_snapshot_buffer)
+{
+	struct instance watch;
+
+	if (!instance_has(&self->inst, "set_ftrace_filter"))
+		SKIP(return, "no function tracer");
+	ASSERT_EQ(watch_function(&watch, "synchronize_rcu*"), 0);
+	ASSERT_EQ(instance_write(&self->inst, "snapshot", "1"), 0);
+	for (int i = 0; i < 2; i++) {
+		watched(&watch);
+		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+		EXPECT_GT(watched(&watch), 0);
+		mapping_close(&self->map);
+	}
+	EXPECT_EQ(instance_destroy(&watch), 0);
+}
+
 /* D13: GET_READER waits for events of a buffer that is not mapped ---------- */
 
 static void alarmed(int sig)

@@ -35,6 +35,9 @@ FIXTURE_VARIANT_ADD(stats, order0) { .order = 0 };
 FIXTURE_VARIANT_ADD(stats, order1) { .order = 1 };
 FIXTURE_VARIANT_ADD(stats, order2) { .order = 2 };
 FIXTURE_VARIANT_ADD(stats, order3) { .order = 3 };
+FIXTURE_VARIANT_ADD(stats, order4) { .order = 4 };
+FIXTURE_VARIANT_ADD(stats, order5) { .order = 5 };
+FIXTURE_VARIANT_ADD(stats, order6) { .order = 6 };
 FIXTURE_VARIANT_ADD(stats, order7) { .order = 7 };
 
 FIXTURE_SETUP(stats)
