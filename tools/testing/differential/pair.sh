@@ -39,7 +39,7 @@ guest() {
 	local impl=$1 image=$2 out=$3 allow=0 status=0
 	[ "$impl" = rust ] || allow=1
 	IMPL=$impl KERNEL_IMAGE=$image SMP=1 ACCEL=${ACCEL:-auto} MEM=512 TIMEOUT=${TIMEOUT:-600} \
-		APPEND='rcupdate.rcu_expedited=1 trace_buf_size=64k nowatchdog no_timer_check' ALLOW_WARN=$allow \
+		APPEND='rcupdate.rcu_expedited=1 trace_buf_size=64k nowatchdog' ALLOW_WARN=$allow \
 		FILES="$PROGRAM $tmp/ops" VM_LOG="$tmp/log-$impl" VM_CMD='differential run /bin/ops' \
 		"$VM/run.sh" >"$out" 2>"$tmp/err-$impl" || status=$?
 	[ -s "$tmp/log-$impl" ] || : >"$tmp/log-$impl"

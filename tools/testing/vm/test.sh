@@ -3,12 +3,20 @@
 # Runs the test suites, each a script in tests/ that prints TAP, and sums up.
 #
 #   SUITES="host vm"   these only; a suite that fails does not stop the others
+#   CONFIG=debug       with kernels of this configuration: see kernel.sh
 #
 # The last line is "N passed, N failed, N skipped".
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-SUITES=${SUITES:-overlay host kunit map_test selftests defects differential bench vm}
+# Of the others, overlay, host and vm test no kernel, and bench has its figures
+# of the default one.
+if [ "${CONFIG:-default}" = default ]; then
+	SUITES=${SUITES:-overlay host kunit map_test selftests defects differential bench vm}
+else
+	SUITES=${SUITES:-kunit map_test selftests defects differential}
+	echo "# CONFIG=$CONFIG: these suites only: $SUITES"
+fi
 passed=0 failed=0 skipped=0
 start=$(date +%s)
 

@@ -46,6 +46,7 @@ outcome() {
 shopt -s nullglob
 for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	program=$(basename "$source" .c)
+	applies "$source" || continue
 	cases=$(sed -nE 's/^TEST(_F)?(_TIMEOUT|_SIGNAL)?\(([a-z0-9_]+, *)?([a-z0-9_]+).*/\4/p' "$source" | sort -u -V)
 	if [ ! -x "$BUILD/tests/$program" ]; then
 		not_ok "$program does not build"

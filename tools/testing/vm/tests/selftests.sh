@@ -11,6 +11,7 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/*_test.c; do
 	program=$(basename "$source" .c)
 	# These must fail on the C kernel: they have a suite of their own.
 	[[ $program != defects* ]] || continue
+	applies "$source" || continue
 	wants=$(directive "$source")
 	groups["-$wants"]+=" $program"
 done

@@ -4,6 +4,14 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
+# What checks all of its accesses is larger, and this much slower.
+CONFIG=${CONFIG:-default}
+slower=1
+if [ "$CONFIG" != default ]; then
+	slower=5
+	export MEM=${MEM:-2048}
+fi
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -91,24 +99,38 @@ import_tap() {
 	fi
 }
 
+# kernel IMPL: the image under test, that of TEST_KERNEL_RUST or TEST_KERNEL_C or
+# else the one that test.sh has built.
+kernel() {
+	local image=TEST_KERNEL_${1^^}
+	image=${!image:-$(cat "$BUILD/test-kernel-$1" 2>/dev/null || true)}
+	[ -f "$image" ] && echo "$image"
+}
+
 # guest IMPL NAME [VAR=value...]: boots that kernel with VM_CMD, which the
 # caller sets. Output in $scratch/out, messages in $scratch/err, the kernel log
 # in $guest_log, status in $guest_status.
 guest() {
-	local impl=$1 name=$2 try
+	local impl=$1 name=$2 image try i
 	shift 2
+	local settings=(TIMEOUT=240 "$@")
+	for i in "${!settings[@]}"; do
+		case ${settings[i]} in
+		TIMEOUT=*) settings[i]=TIMEOUT=$((slower * ${settings[i]#*=})) ;;
+		esac
+	done
 	guest_log=$LOGS/test-$impl-$name.log
 	guest_status=1
 	: >"$scratch/out"
-	if [ ! -f "$BUILD/test-kernel-$impl" ]; then
+	if ! image=$(kernel "$impl"); then
 		echo "there is no $impl kernel" >"$scratch/err"
 		: >"$guest_log"
 		return
 	fi
 	for try in 1 2; do
 		guest_status=0
-		env IMPL="$impl" KERNEL_IMAGE="$(cat "$BUILD/test-kernel-$impl")" VM_LOG="$guest_log" \
-			TIMEOUT=240 "$@" VM_CMD="$VM_CMD" "$VM/run.sh" \
+		env IMPL="$impl" KERNEL_IMAGE="$image" VM_LOG="$guest_log" \
+			"${settings[@]}" VM_CMD="$VM_CMD" "$VM/run.sh" \
 			>"$scratch/out" 2>"$scratch/err" || guest_status=$?
 		# A known fault of multi-threaded emulation, which patches code
 		# under a running CPU. Once more, for this one only.
@@ -119,6 +141,7 @@ guest() {
 		fi
 		break
 	done
+	sed -n "s/^klog: /  # $impl: $name: /p" "$scratch/err"
 }
 why() { tail -n 1 "$scratch/err" | sed 's/^run: //'; }
 
@@ -159,5 +182,13 @@ true"
 # directive FILE: what the header comment of a test asks of its guest, as words
 # VAR=value for run.sh, for instance
 #	 * vm: SMP=2 ACCEL=mttcg TIMEOUT=900 APPEND="reserve_mem=1M:4096:x"
-# Without it: SMP=4 ACCEL=auto TIMEOUT=240.
+# Without it: SMP=4 ACCEL=auto TIMEOUT=240. With CONFIG=name, it is a test for
+# kernels of this configuration only.
 directive() { sed -n 's/^ \* vm: *//p' "$1" | head -n 1; }
+# applies FILE: whether it is a test for the kernels under test.
+applies() {
+	case " $(directive "$1") " in
+	*" CONFIG=$CONFIG "*) ;;
+	*" CONFIG="*) return 1 ;;
+	esac
+}

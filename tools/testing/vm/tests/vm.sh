@@ -48,7 +48,21 @@ quiet() { ! warns "$1"; }
 check 'WARN_ON is a warning' warns '[    1.234567] WARNING: kernel/trace/ring_buffer.c:1 at rb_f+0x1/0x2, CPU#1: sh/12'
 check 'a BUG is one' warns '[    1.234567][  T12] BUG: kernel NULL pointer dereference, address: 0000000000000000'
 check 'KASAN is one' warns '[    1.234567] BUG: KASAN: slab-use-after-free in f+0x1/0x2'
-check 'KCSAN is one' warns '[    1.234567] BUG: KCSAN: data-race in f / g'
+check 'bad memory of a slab is one' warns '[    1.234567] BUG kmalloc-64 (Not tainted): Poison overwritten'
+check 'a leak is one' warns '[    1.234567] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)'
+check 'a wrong kind of lock is one' warns '[    1.234567] [ BUG: Invalid wait context ]'
+# race WHERE FRAME: a report of KCSAN.
+race() {
+	printf '[    1.234567] %s\n' "BUG: KCSAN: data-race in $1" '' \
+		'read to 0xffff888003a0f0c8 of 8 bytes by task 61 on cpu 1:' " $2+0x1/0x2" \
+		' do_syscall_64+0x1/0x2' '' 'Reported by Kernel Concurrency Sanitizer on:'
+}
+check 'a data race with the mapping is one' warns "$(race 'f / rb_get_reader_page' _RNvNtC15ring_buffer_map6reader3get)"
+check 'so is one of unknown origin, where the mapping writes' warns "$(race rb_get_reader_page+0x1/0x2 f)"
+check 'a data race elsewhere is none' quiet "$(race 'f / rb_get_reader_page' f)"
+check 'nor is one of unknown origin' quiet "$(race f+0x1/0x2 f)"
+check 'what follows it is not lost' warns "$(race 'f / g' f)
+[    1.234567] BUG: KASAN: slab-use-after-free in f+0x1/0x2"
 check 'an oops is one' warns '[    1.234567] Oops: int3: 0000 [#1] SMP'
 check 'lockdep is one' warns '[    1.234567] WARNING: possible circular locking dependency detected'
 check 'a soft lockup is one' warns '[   31.234567] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [sh:12]'
