@@ -442,6 +442,9 @@ pub(crate) enum Lost {
 }
 
 impl Lost {
+    /// No event was lost.
+    pub(crate) const NONE: Self = Self::Events(0);
+
     /// The number of events, 0 if it is not known.
     pub(crate) fn known(self) -> u64 {
         match self {
@@ -531,9 +534,16 @@ impl Reader<'_> {
         }
     }
 
-    /// Forgets lost events. Call it once they are reported.
-    pub(crate) fn clear_lost(&self) {
-        store!(self.cpu.as_ptr(), lost_events, 0);
+    /// Replaces [`Self::lost`]: by [`Lost::NONE`] once it is reported. Returns what it was.
+    pub(crate) fn replace_lost(&self, lost: Lost) -> Lost {
+        let before = self.lost();
+        let events = match lost {
+            Lost::Unknown => usize::MAX,
+            Lost::Events(events) => events as usize,
+        };
+
+        store!(self.cpu.as_ptr(), lost_events, events);
+        before
     }
 
     /// The time stamp of the last event that was read.
@@ -569,7 +579,7 @@ impl Reader<'_> {
             false => page.is_marked(),
         };
         let lost = match (lost, self.lost()) {
-            (None, Lost::Events(0)) if stays() => None,
+            (None, Lost::NONE) if stays() => None,
             (None, pending) => Some(pending),
             (lost, _) => lost,
         };

@@ -90,22 +90,31 @@ fn advance(reader: &Reader<'_>, lost: &mut Option<Lost>) -> Option<Rest> {
     let page = reader.page();
 
     if page.read() < page.size() {
-        // Another reader brought the page in, and did not report what was lost before it.
-        if reader.lost() != Lost::Events(0) {
+        // What was lost before it is to be reported if another reader brought the page in, or if
+        // it was not complete.
+        if reader.lost() != Lost::NONE && reader.is_complete(&page) {
             *lost = Some(report_lost(reader, &page));
         }
         return consume(reader, &page, page.size());
     }
 
-    let next = reader.next_page()?;
+    // What is there was shown with this page, and goes with it.
+    let shown = reader.replace_lost(Lost::NONE);
 
-    if !next.is(page.id()) || reader.lost() != Lost::Events(0) {
-        *lost = Some(report_lost(reader, &next));
+    match reader.next_page() {
+        Some(next) if !next.is(page.id()) => {
+            *lost = Some(report_lost(reader, &next));
+            if reader.is_empty() {
+                return None;
+            }
+            consume(reader, &next, next.size())
+        }
+        // It stays, as an interrupt has put more on it, or a writer does not leave its end.
+        same => {
+            reader.replace_lost(shown);
+            consume(reader, &page, same?.size())
+        }
     }
-    if reader.is_empty() {
-        return None;
-    }
-    consume(reader, &next, next.size())
 }
 
 /// Goes on after others could take the lock, and may have consumed the page, or reset the buffer.
@@ -118,24 +127,25 @@ fn resume(reader: &Reader<'_>, rest: Rest) -> Option<Rest> {
     consume(reader, &page, rest.end.min(page.size()))
 }
 
-/// Takes the number of events that are missing before `page`, and marks the page with it if it is
-/// complete. The meta-page is the caller's to refresh with the result.
+/// Takes the number of events that are missing before `page`, and marks the page with it. If it is
+/// not complete, that is done later. The meta-page is the caller's to refresh with the result.
 fn report_lost(reader: &Reader<'_>, page: &ReaderPage<'_>) -> Lost {
     let lost = reader.lost();
 
-    if lost == Lost::Events(0) {
+    if lost == Lost::NONE {
         return lost;
     }
 
     if !reader.is_complete(page) {
         // An interrupt in the middle of a write filled the buffer. The writer still sets the size
-        // of the page, so there is no place on it for a mark.
+        // of the page, so there is no place on it for a mark yet.
         reader.log_commit_overrun(lost);
-    } else if !reader.is_persistent() {
+        return lost;
+    }
+    if !reader.is_persistent() {
         page.mark_lost(lost);
     }
-    reader.clear_lost();
-    lost
+    reader.replace_lost(Lost::NONE)
 }
 
 /// Counts what is on `page` before `end` as read: a complete page as a whole, the events of others
