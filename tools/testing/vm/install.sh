@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what building and booting need, on Debian 12 or 13.
+# install.sh [PACKAGE...]: installs what building and booting need, on Debian 12
+# or 13, and PACKAGEs.
 #
 # Nothing to do takes no time and no network. Otherwise as root, or with sudo.
 set -euo pipefail
@@ -14,7 +15,8 @@ packages=(
 	rustc-web rust-web-src cargo-web rustfmt-web rust-web-clippy
 	gcc libc6-dev make patch flex bison bc cpio kmod perl rsync util-linux
 	xz-utils libelf-dev libssl-dev
-	qemu-system-x86 busybox-static shellcheck ca-certificates
+	qemu-system-x86 busybox-static trace-cmd shellcheck ca-certificates
+	"$@"
 )
 
 missing=()

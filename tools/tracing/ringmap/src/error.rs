@@ -84,6 +84,15 @@ pub enum Error {
     #[error("'{0}' is not a list of CPUs: write it like 0-3,6")]
     CpuList(String),
 
+    /// A recording cannot be written.
+    #[error("{path}: cannot be written: {source}; choose another file with --output")]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+
     /// Any other failure of a system call.
     #[error("{path}: cannot {action}: {source}")]
     Io {
@@ -100,6 +109,13 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    pub(crate) fn output(path: &Path, source: io::Error) -> Self {
+        Error::Output {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// Wraps an I/O error; a missing permission becomes [`Error::Permission`].
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {

@@ -15,6 +15,7 @@
 //! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
 //! | [`decode`] | event plus format: field values |
 //! | [`stream`] | one thread per CPU, counters, samples |
+//! | [`tracedat`] | writes files for trace-cmd and kernelshark |
 //! | [`account`] | the books at the end of a run: read + lost = written |
 //! | [`kernel`] | which implementation of the mapping the running kernel has |
 //!
@@ -64,6 +65,7 @@ pub mod kernel;
 pub mod mapping;
 pub mod reader;
 pub mod stream;
+pub mod tracedat;
 pub mod tracefs;
 
 pub use error::{Error, Result};

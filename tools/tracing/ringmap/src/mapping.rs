@@ -37,6 +37,9 @@ const GET_READER: Opcode = ioctl::opcode::none(b'R', 0x20);
 const MISSED_EVENTS: u32 = 1 << 31;
 const MISSED_STORED: u32 = 1 << 30;
 
+/// Bytes of the smallest event (`RB_EVNT_MIN_SIZE`).
+const MIN_EVENT: usize = 8;
+
 /// `struct trace_buffer_meta` of `include/uapi/linux/trace_mmap.h`. Each field is an atomic, because
 /// the kernel writes to it at any time.
 #[repr(C)]
@@ -171,6 +174,17 @@ impl Commit {
         Commit(word as u32)
     }
 
+    /// As the kernel makes it.
+    pub fn new(size: usize, missed: bool, stored: bool) -> Self {
+        let flag = |set, flag| if set { flag } else { 0 };
+        Commit(size as u32 | flag(missed, MISSED_EVENTS) | flag(stored, MISSED_STORED))
+    }
+
+    /// The word on a page.
+    pub fn word(self) -> u64 {
+        self.0.into()
+    }
+
     /// Bytes of data on the page.
     pub fn size(self) -> usize {
         (self.0 & !(MISSED_EVENTS | MISSED_STORED)) as usize
@@ -184,6 +198,16 @@ impl Commit {
     /// Whether their number is stored behind the data.
     pub fn stored(self) -> bool {
         self.0 & MISSED_STORED != 0
+    }
+
+    /// Whether nothing will be added to a page with room for `capacity` bytes of data.
+    ///
+    /// A writer that leaves a page fills what is left of it with a discarded event, which counts as
+    /// committed (`rb_reset_tail()`). So commit ends within the size of the smallest event of the
+    /// page's end when the writer has left the page, and not before. Only on a page before which
+    /// events were lost does the kernel take that off again, and it marks only complete pages.
+    pub fn completes(self, capacity: usize) -> bool {
+        self.missed() || self.size().saturating_add(MIN_EVENT) > capacity
     }
 }
 
@@ -329,11 +353,12 @@ impl Mapping {
         // relaxed loads are the only access and permitted on read-only memory.
         let header: &RawHeader = unsafe { page.cast().as_ref() };
 
-        let time_stamp = header.time_stamp.load(Ordering::Relaxed);
         let commit = Commit::from_word(header.commit.load(Ordering::Relaxed));
         // Pairs with the kernel's smp_wmb() before the store to commit: the data below commit is
-        // complete. (Relaxed load and fence, as an acquire load on read-only memory must be.)
+        // complete, and the time stamp is that of its first event. (Relaxed load and fence, as an
+        // acquire load on read-only memory must be.)
         fence(Ordering::Acquire);
+        let time_stamp = header.time_stamp.load(Ordering::Relaxed);
 
         let committed = commit.size().min(capacity);
         let stored = commit.missed() && commit.stored();
@@ -356,6 +381,7 @@ impl Mapping {
             time_stamp,
             commit,
             stored_count: u64::read_from_bytes(behind).ok(),
+            complete: commit.completes(capacity),
             data,
         })
     }
@@ -367,12 +393,21 @@ impl Mapping {
     ///
     /// [`Error::Io`] if the ioctl fails, otherwise those of [`reader`](Self::reader).
     pub fn get_reader(&mut self) -> Result<Reader<'_>> {
+        self.advance()?;
+        self.reader()
+    }
+
+    /// The system call of [`get_reader`](Self::get_reader) alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn advance(&mut self) -> Result<()> {
         // SAFETY: GET_READER is the opcode of an ioctl without an argument. It touches no memory of
         // this process other than the mapped pages, and no slice of these is alive: each borrows
         // from a `Reader`, which borrows `self`.
         let result = unsafe { ioctl::ioctl(&self.file, NoArg::<GET_READER>::new()) };
-        result.map_err(|e| Error::io("get the next reader page of", &self.path, e.into()))?;
-        self.reader()
+        result.map_err(|e| Error::io("get the next reader page of", &self.path, e.into()))
     }
 }
 
@@ -407,6 +442,8 @@ pub struct Reader<'a> {
     pub commit: Commit,
     /// The number of lost events that is stored on the page, if one is.
     pub stored_count: Option<u64>,
+    /// Whether nothing will be added to `data` any more.
+    pub complete: bool,
     /// The committed bytes, without the page's header.
     pub data: &'a [u8],
 }
@@ -433,6 +470,17 @@ mod tests {
             (commit.size(), commit.missed(), commit.stored()),
             (4000, true, true)
         );
+        assert!(commit.completes(4080));
+    }
+
+    #[test]
+    fn complete_when_no_event_fits() {
+        let completes = |word| Commit::from_word(word).completes(4080);
+        assert!(!completes(0));
+        assert!(!completes(4072));
+        assert!(completes(4076));
+        assert!(completes(4080));
+        assert!(completes(u64::from(u32::MAX >> 2)));
     }
 
     fn raw(page: u32, len: u32, size: u32, nr: u32) -> RawMeta {

@@ -73,6 +73,7 @@ pub struct Report {
     refused: Vec<String>,
     total: Tally,
     calls: u64,
+    waits: u64,
     by_id: Vec<u64>,
     written: u64,
 }
@@ -87,6 +88,7 @@ impl Report {
             refused: Vec::new(),
             total: Tally::default(),
             calls: 0,
+            waits: 0,
             by_id: Vec::new(),
             written: 0,
         }
@@ -99,6 +101,7 @@ impl Report {
         self.lines.push(line(&name, &summary.tally, summary.calls));
         self.total += summary.tally;
         self.calls += summary.calls;
+        self.waits += summary.waits;
         self.written += books.meta.entries;
         for (id, count) in summary.by_id.iter().enumerate() {
             if id >= self.by_id.len() {
@@ -170,6 +173,18 @@ impl Report {
             self.written,
         )?;
         out.flush()
+    }
+
+    /// Prints how many system calls the readers have made.
+    pub fn print_system_calls(&self, out: &mut impl Write) -> io::Result<()> {
+        let calls = self.calls + self.waits;
+        writeln!(
+            out,
+            "system calls of the readers: {} GET_READER + {} waits, {:.0} per million events",
+            self.calls,
+            self.waits,
+            calls as f64 * 1e6 / self.total.events.max(1) as f64,
+        )
     }
 
     /// The most frequent types of events.

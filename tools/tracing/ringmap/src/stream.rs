@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Streaming from several CPUs at once: one thread each, counters that can be read at any time, and
-//! now and then a decoded event.
+//! Streaming from several CPUs at once: one thread each, counters that can be read at any time, now
+//! and then a decoded event, and for those who want it all of the data.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,12 @@ use crate::decode::{Decoded, Value};
 use crate::event::Event;
 use crate::format::Formats;
 use crate::mapping::Meta;
-use crate::reader::CpuBuffer;
+use crate::reader::{CpuBuffer, SubBuffer};
 use crate::{Error, Result};
 
-/// How long a thread waits for its buffer to fill, in milliseconds. A buffer that fills faster wakes
-/// it; one that fills slower is looked at so often.
-const WAIT_MS: u32 = 100;
+/// How long a thread waits for its buffer to fill. A buffer that fills faster wakes it; one that
+/// fills slower is looked at so often.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// The shortest pause after catching up with the writer. A reader causes events itself (its system
 /// calls are traced like others), so that without a pause it would chase its own tail.
@@ -37,13 +37,40 @@ const RUN: u8 = 0;
 const DRAIN: u8 = 1;
 const QUIT: u8 = 2;
 
+/// When events are taken out of a buffer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// When the buffer is filled to `buffer_percent`, and ten times per second.
+    #[default]
+    Batch,
+    /// At once: [`CpuBuffer::follow`].
+    Live,
+    /// A page at a time: [`CpuBuffer::whole_page`].
+    Pages,
+}
+
 /// How to stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
+    /// When to take events.
+    pub mode: Mode,
     /// Run the thread of each CPU on that CPU.
     pub pin: bool,
     /// Whether the trace clock counts nanoseconds: then samples show seconds.
     pub clock_is_ns: bool,
+}
+
+/// Receives all data of a CPU, in order.
+pub type Sink = Box<dyn FnMut(&SubBuffer<'_>) -> Result<()> + Send>;
+
+/// A CPU to stream from.
+pub struct Source {
+    /// The CPU.
+    pub cpu: u32,
+    /// Its buffer.
+    pub buffer: CpuBuffer,
+    /// Where the data goes, besides being counted.
+    pub sink: Option<Sink>,
 }
 
 /// What a thread and the owner of the stream share about one CPU.
@@ -80,6 +107,8 @@ pub struct Summary {
     pub tally: Tally,
     /// How often the kernel was asked for a reader page.
     pub calls: u64,
+    /// How often it was waited for the writer.
+    pub waits: u64,
     /// The kernel's counters at the end.
     pub meta: Meta,
     /// Number of events by id.
@@ -99,18 +128,15 @@ impl Stream {
     /// # Errors
     ///
     /// [`Error::Io`] if a thread cannot be made.
-    pub fn start(
-        buffers: Vec<(u32, CpuBuffer)>,
-        formats: &Arc<Formats>,
-        options: Options,
-    ) -> Result<Self> {
+    pub fn start(sources: Vec<Source>, formats: &Arc<Formats>, options: Options) -> Result<Self> {
         let phase = Arc::new(AtomicU8::new(RUN));
         let mut cpus = Vec::new();
-        for (cpu, buffer) in buffers {
+        for Source { cpu, buffer, sink } in sources {
             let live = Arc::new(Live::default());
             let worker = Worker {
                 cpu,
                 buffer,
+                sink,
                 options,
                 formats: Arc::clone(formats),
                 phase: Arc::clone(&phase),
@@ -180,6 +206,7 @@ impl Stream {
 struct Worker {
     cpu: u32,
     buffer: CpuBuffer,
+    sink: Option<Sink>,
     options: Options,
     formats: Arc<Formats>,
     phase: Arc<AtomicU8>,
@@ -206,11 +233,7 @@ impl Worker {
                 .map_err(|e| Error::io("run on", path.as_ref(), e.into()))?;
         }
         while self.phase() == RUN {
-            let behind = self.follow()?;
-            let ready = self.buffer.wait(WAIT_MS)?;
-            if ready && !behind {
-                thread::sleep(PAUSE);
-            }
+            self.round()?;
         }
         if self.phase() == DRAIN {
             self.drain()?;
@@ -219,9 +242,26 @@ impl Worker {
             cpu: self.cpu,
             tally: self.tally,
             calls: self.buffer.calls(),
+            waits: self.buffer.waits(),
             meta: self.buffer.meta(),
             by_id: self.by_id,
         })
+    }
+
+    /// Reads what there is, and waits for more.
+    fn round(&mut self) -> Result<()> {
+        let behind = match self.options.mode {
+            Mode::Batch => self.catch_up()?,
+            Mode::Live => return self.take(Mode::Live).map(drop),
+            Mode::Pages => {
+                while self.phase() == RUN && self.take(Mode::Pages)?.is_some() {}
+                false
+            }
+        };
+        if self.buffer.wait(WAIT)? && !behind {
+            thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     fn phase(&self) -> u8 {
@@ -230,13 +270,13 @@ impl Worker {
 
     /// Reads until it has caught up with the writer. Returns whether it was at least half a
     /// sub-buffer behind.
-    fn follow(&mut self) -> Result<bool> {
+    fn catch_up(&mut self) -> Result<bool> {
         let much = self.buffer.geometry().subbuf_size / 2;
         let mut behind = false;
         let mut little = 0;
         // One short piece may be the rest of a page; after two of them the writer is on this page.
         while little < 2 && self.phase() == RUN {
-            match self.take()? {
+            match self.take(Mode::Batch)? {
                 None => break,
                 Some(bytes) if bytes < much => little += 1,
                 Some(_) => {
@@ -254,7 +294,7 @@ impl Worker {
         let limit = Instant::now() + DRAIN_LIMIT;
         let mut empty = 0;
         while empty < 2 && Instant::now() < limit {
-            if self.take()?.is_some() {
+            if self.take(Mode::Batch)?.is_some() {
                 empty = 0;
                 continue;
             }
@@ -267,10 +307,18 @@ impl Worker {
     }
 
     /// Reads what one call yields. Returns its size in bytes, or nothing if there was nothing.
-    fn take(&mut self) -> Result<Option<usize>> {
-        let Some(page) = self.buffer.get_reader()? else {
+    fn take(&mut self, mode: Mode) -> Result<Option<usize>> {
+        let page = match mode {
+            Mode::Batch => self.buffer.get_reader()?,
+            Mode::Live => self.buffer.follow()?,
+            Mode::Pages => self.buffer.whole_page()?,
+        };
+        let Some(page) = page else {
             return Ok(None);
         };
+        if let Some(sink) = &mut self.sink {
+            sink(&page)?;
+        }
         let mut samples = Samples {
             wanted: self.live.wanted.load(Ordering::Relaxed),
             lines: Vec::new(),

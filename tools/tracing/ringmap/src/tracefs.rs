@@ -92,6 +92,8 @@ pub struct Stats {
     pub entries: u64,
     /// Events overwritten before they were read.
     pub overrun: u64,
+    /// Bytes of the events in the buffer.
+    pub bytes: u64,
     /// Events that could not be written because an interrupt filled the buffer in the middle of
     /// another event.
     pub commit_overrun: u64,
@@ -111,6 +113,7 @@ impl Stats {
         Some(Stats {
             entries: field("entries")?,
             overrun: field("overrun")?,
+            bytes: field("bytes")?,
             commit_overrun: field("commit overrun")?,
             dropped: field("dropped events")?,
             read: field("read events")?,
@@ -130,7 +133,7 @@ impl Instance {
         &self.dir
     }
 
-    fn per_cpu(&self, cpu: u32, file: &str) -> PathBuf {
+    pub(crate) fn per_cpu(&self, cpu: u32, file: &str) -> PathBuf {
         self.dir.join(format!("per_cpu/cpu{cpu}/{file}"))
     }
 
@@ -139,6 +142,23 @@ impl Instance {
         fs::write(&path, value).map_err(|e| match Errno::from_io_error(&e) {
             Some(Errno::BUSY) => busy(path.clone()),
             _ => Error::io("write to", &path, e),
+        })
+    }
+
+    /// The size of a CPU's buffer in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
+    pub fn buffer_size(&self, cpu: u32) -> Result<u64> {
+        let path = self.per_cpu(cpu, "buffer_size_kb");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        // «7 (expanded: 1411)» before the buffer is first used.
+        let number = text.split_ascii_whitespace().next();
+        let kb: Option<u64> = number.and_then(|number| number.parse().ok());
+        kb.map(|kb| kb * 1024).ok_or(Error::Parse {
+            path,
+            what: "the size of the buffer".into(),
         })
     }
 
