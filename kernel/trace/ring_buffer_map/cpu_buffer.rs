@@ -142,9 +142,9 @@ impl TraceBuffer {
 ///
 /// # Invariants
 ///
-/// A valid `struct ring_buffer_per_cpu`. While `user_mapped` is not 0, `subbuf_ids` is a [`KBox`] of
-/// [`SubbufIds`] with `nr_pages + 1` valid sub-buffers, `meta_page` is from a [`MetaPage`], and one
-/// unit of `resize_disabled` keeps the sub-buffers from changing.
+/// A valid `struct ring_buffer_per_cpu`. While `user_mapped` is not 0, `subbuf_ids` is a [`KBox`]
+/// of [`SubbufIds`] with `nr_pages + 1` valid sub-buffers, `meta_page` is from a [`MetaPage`], and
+/// one unit of `resize_disabled` keeps the sub-buffers from changing.
 #[repr(transparent)]
 pub(crate) struct CpuBuffer(Opaque<bindings::ring_buffer_per_cpu>);
 
@@ -241,11 +241,13 @@ impl<'a> MappingGuard<'a> {
         if self.users() == 0 {
             return None;
         }
+
+        let ids = load!(self.cpu.as_ptr(), subbuf_ids);
         Some(Mapped {
             layout: self.cpu.layout()?,
             // SAFETY: The table is valid by the type invariants of `CpuBuffer`. It does not change,
             // and stays while the guard is borrowed, as `remove()` needs the guard.
-            ids: unsafe { &*load!(self.cpu.as_ptr(), subbuf_ids).cast() },
+            ids: unsafe { &*ids.cast() },
         })
     }
 

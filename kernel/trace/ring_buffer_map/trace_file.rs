@@ -196,8 +196,8 @@ impl TraceArray {
             }
         }
 
-        // A snapshot that did not see the count may be in flight, with preemption disabled. Who maps
-        // in the meantime waits, too.
+        // A snapshot that did not see the count may be in flight, with preemption disabled. Who
+        // maps in the meantime waits, too.
         synchronize_rcu();
 
         let _guard = state.lock.lock();

@@ -3,7 +3,7 @@
 //! The tracefs side: the file operations of `trace_pipe_raw` that have to do with a mapping.
 //!
 //! Each VMA owns one token, made of one user of the CPU's buffer and one unit of the exclusion of
-//! snapshots. Both are taken together, when the VMA comes into being by mmap(), mremap() or fork(),
+//! snapshots. Both are taken together, when the VMA comes into being, by mmap() or mremap(),
 //! and given back together, when it is closed.
 
 use super::{
@@ -70,7 +70,7 @@ pub(crate) fn mmap(file: &TraceFile<'_>, vma: &VmaNew) -> Result {
     Ok(())
 }
 
-/// A VMA was duplicated, by mremap() or fork(). Called with the mmap lock held for writing.
+/// A VMA was duplicated, by mremap(). Called with the mmap lock held for writing.
 pub(crate) fn open(file: &TraceFile<'_>) {
     file.array.exclude_snapshots_again();
     if let Some(cpu) = cpu_buffer(file) {
