@@ -24,7 +24,9 @@ help:
 	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
 	@echo '  bench      What the mapping costs, in C and in Rust: a table and a picture'
 	@echo '  kernel     Build a kernel, print its image last'
-	@echo '  check      Formatting and lints, without a kernel'
+	@echo '  clients    Real programs from Debian on the mapping: libtracefs, rtla, trace-cmd, perfetto'
+	@echo '  check      Formatting, lints, checkpatch, documentation: warnings are errors'
+	@echo '  patches    The overlay as a series for git am, in build/patches'
 	@echo '  install    What the others need, from Debian (they do it by themselves)'
 	@echo '  clean      Delete what was built, keep what was downloaded'
 	@echo '  distclean  Delete both'
@@ -67,7 +69,8 @@ demo: install
 	FILES="$$ringmap $(VM)/demo.sh" VM_CMD=demo.sh SMP=$${SMP:-2} $(VM)/run.sh
 
 .PHONY: test
-test: install
+test:
+	@$(VM)/install.sh git python3-sphinx
 	@$(VM)/test.sh
 
 .PHONY: bench
@@ -79,8 +82,14 @@ soak: install
 	@tools/testing/differential/soak.sh
 
 .PHONY: check
-check: install
+check:
+	@$(VM)/install.sh git python3-sphinx
 	@$(VM)/check.sh
+
+.PHONY: patches
+patches:
+	@$(VM)/install.sh git
+	@$(VM)/patches.sh
 
 .PHONY: clean
 clean:
@@ -89,3 +98,8 @@ clean:
 .PHONY: distclean
 distclean:
 	@rm -rf "$(BUILD)"
+
+.PHONY: clients
+clients:
+	@$(VM)/install.sh mmdebstrap
+	@tools/testing/clients/clients.sh

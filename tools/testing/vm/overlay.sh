@@ -8,53 +8,28 @@
 # unchanged files of build/linux are hard links to build/pristine.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/stage.sh"
 
 pristine=$BUILD/pristine
 linux=$BUILD/linux
 stage=$BUILD/stage
 manifest=$BUILD/linux.files
-folders=(kernel rust include Documentation tools/testing/selftests)
 
 take_lock
-
-overlay_files() {
-	local folder
-	for folder in "${folders[@]}"; do
-		[ -d "$TOP/$folder" ] || continue
-		(cd "$TOP" && find "$folder" -name target -prune -o -type f \
-			! -name '.*' ! -name '*.o' ! -name '*.orig' ! -name '*.rej' ! -name '*.swp' ! -name '*~' -print)
-	done
-}
 
 rm -rf "$stage"
 mkdir -p "$stage"
 
 # Patched versions of the kernel's own files.
-shopt -s nullglob
-for patch in "$TOP"/patches/*.patch; do
-	while read -r file; do
-		[ -f "$stage/$file" ] || [ ! -f "$pristine/$file" ] || {
-			mkdir -p "$stage/$(dirname "$file")"
-			cp -p "$pristine/$file" "$stage/$file"
-		}
-	done < <(sed -n 's,^--- a/\([^[:space:]]*\).*,\1,p' "$patch")
-	if ! errors=$(patch -p1 --fuzz=0 -s -f --no-backup-if-mismatch -r - -d "$stage" <"$patch" 2>&1); then
-		printf '%s\n' "$errors" | head -n 5 >&2
-		die "$(basename "$patch") does not apply to $(cut -d ' ' -f 1,2 "$pristine.id"): it must be an unmodified Linux $KERNEL_VERSION.$KERNEL_PATCHLEVEL, without these patches"
-	fi
-done
+stage_patches "$pristine" "$stage"
 
 # Files of our own, and the options.
-put() {
-	[ ! -e "$pristine/$2" ] ||
-		die "$2 is in the kernel tree already: change it by a patch, or give a tree without this overlay"
-	mkdir -p "$stage/$(dirname "$2")"
-	cp -p "$TOP/$1" "$stage/$2"
-}
-while read -r file; do
-	put "$file" "$file"
-done < <(overlay_files)
-[ ! -f "$TOP/Kconfig" ] || put Kconfig kernel/trace/ring_buffer_map/Kconfig
+overlay_files | while read -r file; do
+	[ ! -e "$pristine/$file" ] ||
+		die "$file is in the kernel tree already: change it by a patch, or give a tree without this overlay"
+	mkdir -p "$stage/$(dirname "$file")"
+	cp -p "$(overlay_source "$file")" "$stage/$file"
+done
 
 touch "$manifest"
 (cd "$stage" && find . -type f -printf '%P\n' | LC_ALL=C sort) >"$manifest.new"

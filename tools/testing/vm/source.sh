@@ -9,6 +9,7 @@
 #                     takes its own.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/stage.sh"
 
 name=linux-source-$KERNEL_VERSION.$KERNEL_PATCHLEVEL
 suite=trixie-backports
@@ -21,11 +22,17 @@ current_id() { cat "$pristine.id" 2>/dev/null || true; }
 fits() {
 	[ -f "$1/kernel/trace/ring_buffer.c" ] ||
 		die "$1 is no Linux source tree: give one with KERNEL_SRC=/path/to/linux"
-	local version patchlevel
+	local version patchlevel stage
 	version=$(sed -n 's/^VERSION *= *//p' "$1/Makefile")
 	patchlevel=$(sed -n 's/^PATCHLEVEL *= *//p' "$1/Makefile")
 	[ "$version.$patchlevel" = "$KERNEL_VERSION.$KERNEL_PATCHLEVEL" ] ||
 		die "$1 is Linux $version.$patchlevel, the patches are for $KERNEL_VERSION.$KERNEL_PATCHLEVEL: give such a tree with KERNEL_SRC="
+	# Before it replaces what fits.
+	[ ! -e "$1/kernel/trace/ring_buffer_map" ] ||
+		die "$1 has this series already: give a tree without it with KERNEL_SRC="
+	stage=$(mktemp -d)
+	(stage_patches "$1" "$stage") || { rm -rf "$stage"; exit 1; }
+	rm -rf "$stage"
 }
 
 # Not in use until it is complete: unpacked beside, then renamed.
@@ -55,27 +62,14 @@ copy_tree() {
 	replace_pristine "$id"
 }
 
-# The Debian mirror that this machine uses, whatever the format of its list.
-mirror() {
-	local codename
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	# shellcheck disable=SC2016 # apt-get expands these.
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' 'Created-By: Packages' |
-		awk -v release="$codename" '$2 == release && $3 == "main" && ($4 == "" || $4 == "Debian") {
-			print ($1 ~ /debian\/?$/ ? 0 : 1), $1 }' |
-		sort -s -n -k 1,1 | awk 'NR == 1 { print $2 }'
-}
-
 newest_package() { find "$download" -maxdepth 1 -name "${name}_*.deb" | sort -V | tail -n 1; }
 
 download_package() {
 	local uri lists log apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	command -v apt-get >/dev/null ||
 		die "no apt-get here: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
-	uri=${DEBIAN_MIRROR:-$(mirror)}
-	[ -n "$uri" ] ||
-		die "no Debian mirror in this machine's apt lists: name one with DEBIAN_MIRROR=, or a tree with KERNEL_SRC="
+	uri=$("$VM/mirror.sh") ||
+		die "no mirror to download from: name one with DEBIAN_MIRROR=, or a tree with KERNEL_SRC="
 	need_space 600 "the source package"
 	# A list of our own leaves the machine's suites as they are.
 	lists=$download/apt

@@ -9,10 +9,9 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# Of the others, overlay, host and vm test no kernel, and bench has its figures
-# of the default one.
+# The others test no kernel, or have figures of the default one.
 if [ "${CONFIG:-default}" = default ]; then
-	SUITES=${SUITES:-overlay host kunit map_test selftests defects differential bench vm}
+	SUITES=${SUITES:-overlay patches check host kunit map_test selftests defects differential sample ringmap bench vm}
 else
 	SUITES=${SUITES:-kunit map_test selftests defects differential}
 	echo "# CONFIG=$CONFIG: these suites only: $SUITES"

@@ -59,23 +59,32 @@ mv "$scratch/0001-one.patch" "$top/patches/"
 echo more >>"$scratch/tree/kernel/same.c"
 check "an edit in the user's tree arrives" is "$(compose)" 'kernel/same.c kernel/trace/ring_buffer.c '
 
+# What a run that is refused must leave as it was.
+state() { (cd "$build" && cat pristine.id && find pristine linux -type f -exec sha256sum {} + | sort); }
+# refused NAME MESSAGE [LINES]
 refused() {
-	local name=$1 message=$2
+	local name=$1 message=$2 lines=${3:-1} before
+	before=$(state)
 	if run source && run overlay; then
 		not_ok "$name"
 	else
 		check "$name" grep -q "$message" "$scratch/err"
+		[ "$(wc -l <"$scratch/err")" -le "$lines" ] || not_ok "$name: in a line"
+		[ "$(state)" = "$before" ] || not_ok "$name: and nothing is changed"
 	fi
 }
 sed -i s/^10$/X/ "$scratch/tree/kernel/trace/ring_buffer.c"
-refused 'a tree that the patches do not fit is refused' '0001-one.patch does not apply'
+refused 'a tree that is changed where the patches are is refused' \
+	'0001-one.patch does not apply to kernel/trace/ring_buffer.c in .*/tree'
 tree "$scratch/old" 6 1
 KERNEL_SRC=$scratch/old refused 'another version is refused' 'is Linux 6.1, the patches are for 7.3'
+cp -r "$linux/../.." "$scratch/patched"
+KERNEL_SRC=$scratch/patched refused 'a tree that has the series is refused' 'has this series already'
 KERNEL_SRC=$scratch refused 'a folder without a kernel is refused' 'is no Linux source tree'
 KERNEL_SRC=$scratch/none refused 'a missing folder is refused' 'KERNEL_SRC=.*none'
 tree "$scratch/built" 7 3
 touch "$scratch/built/.config"
 KERNEL_SRC=$scratch/built refused 'a tree built in place is refused' 'mrproper'
 export DEBIAN_MIRROR=file:///nonexistent/debian
-KERNEL_SRC='' refused 'a download that fails is reported' 'cannot read trixie-backports'
+KERNEL_SRC='' refused 'a download that fails is reported' 'cannot read trixie-backports' 5
 finish

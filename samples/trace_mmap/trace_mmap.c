@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A consumer of a mapped trace buffer: takes what is there, counts the events on
+ * each sub-buffer, and ends when no more come.
+ *
+ *	trace_mmap [/sys/kernel/tracing/.../per_cpu/cpuN/trace_pipe_raw]
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/trace_mmap.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/* What stands before the events of a sub-buffer: events/header_page. */
+struct subbuf {
+	__u64		time_stamp;
+	unsigned long	commit;
+	char		events[];
+};
+
+/* The types of events without data: events/header_event. */
+enum {
+	LENGTH_FOLLOWS	= 0,
+	PADDING		= 29,
+	TIME_EXTEND	= 30,
+	TIME_STAMP	= 31,
+};
+
+static unsigned int count_events(const char *pos, const char *end)
+{
+	unsigned int nr = 0;
+
+	while (pos < end) {
+		__u32 header, type, len = 0;
+
+		memcpy(&header, pos, sizeof(header));
+		type = header & 31;
+
+		/* Padding without a time delta fills the rest of the page. */
+		if (type == PADDING && !(header >> 5))
+			break;
+
+		switch (type) {
+		case TIME_EXTEND:
+		case TIME_STAMP:
+			len = 8;
+			break;
+		case LENGTH_FOLLOWS:
+		case PADDING:
+			if (end - pos >= 8)
+				memcpy(&len, pos + 4, sizeof(len));
+			len += 4;
+			break;
+		default:
+			len = 4 + type * 4;
+		}
+		if (len < 8 || len > end - pos)
+			errx(EXIT_FAILURE, "an event does not fit");
+
+		if (type < PADDING)
+			nr++;
+		pos += len;
+	}
+	return nr;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
+	size_t meta_len = getpagesize(), data_len;
+	const struct trace_buffer_meta *meta;
+	unsigned long long total = 0;
+	void *meta_map, *data;
+	__u32 id, read;
+	int fd;
+
+	if (argc > 1)
+		path = argv[1];
+	fd = open(path, O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		err(EXIT_FAILURE, "%s", path);
+
+	/*
+	 * The meta-page takes one page, although the sub-buffers begin only
+	 * meta_page_size into the file. Unmap later what is mapped here.
+	 */
+	meta_map = mmap(NULL, meta_len, PROT_READ, MAP_SHARED, fd, 0);
+	if (meta_map == MAP_FAILED)
+		err(EXIT_FAILURE, "mmap of the meta-page");
+	meta = meta_map;
+
+	data_len = (size_t)meta->subbuf_size * meta->nr_subbufs;
+	data = mmap(NULL, data_len, PROT_READ, MAP_SHARED, fd,
+		    meta->meta_page_size);
+	if (data == MAP_FAILED)
+		err(EXIT_FAILURE, "mmap of the sub-buffers");
+
+	for (;;) {
+		const struct subbuf *subbuf;
+		unsigned int nr;
+
+		id = meta->reader.id;
+		read = meta->reader.read;
+		if (ioctl(fd, TRACE_MMAP_IOCTL_GET_READER))
+			err(EXIT_FAILURE, "GET_READER");
+
+		/* Another sub-buffer is new as a whole. */
+		if (meta->reader.id != id)
+			read = 0;
+		else if (meta->reader.read == read)
+			break;
+
+		/* It is this reader's until the next GET_READER. */
+		subbuf = data + (size_t)meta->reader.id * meta->subbuf_size;
+		nr = count_events(subbuf->events + read,
+				  subbuf->events + meta->reader.read);
+		printf("sub-buffer %u: %u events, %llu lost before\n",
+		       meta->reader.id, nr,
+		       (unsigned long long)meta->reader.lost_events);
+		total += nr;
+	}
+	printf("%llu events\n", total);
+
+	munmap(data, data_len);
+	munmap(meta_map, meta_len);
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Writes the overlay as a series for git am into build/patches, and prints its
+# folder last.
+#
+# Each patch is one of patches/*.patch, with the files of our own that its line
+# "Files:" names after the "---", by patterns, and that no patch before it has.
+#
+#   KERNEL_SRC=    see source.sh
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/stage.sh"
+
+series=$BUILD/patches
+command -v git >/dev/null || die "no git here: install it"
+
+# Of whoever sends them, as his git says; else of who wrote here last.
+ident() { git config "user.$1" || git -C "$TOP" log -1 --format="$2" 2>/dev/null; }
+if ! author=$(ident name %an) || ! email=$(ident email %ae); then
+	die "whose patches are these? Say it: git config --global user.name and user.email"
+fi
+
+"$VM/source.sh"
+take_lock
+"$VM/overlay.sh"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+repo=$scratch/repo
+mkdir "$repo"
+
+# No setting of this user's may change what is written.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_COUNT=0
+export GIT_AUTHOR_NAME=$author GIT_AUTHOR_EMAIL=$email
+export GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$email
+git() { env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE git -C "$repo" "$@"; }
+commit() { git add -f . && git commit -q --allow-empty --cleanup=verbatim -F -; }
+
+# The files that are changed, as they were; no more of the kernel is needed.
+git init -q -b series
+cat "$TOP"/patches/*.patch >"$scratch/all"
+patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
+	mkdir -p "$repo/$(dirname "$file")"
+	cp "$BUILD/pristine/$file" "$repo/$file"
+done
+commit <<<'Linux'
+git tag base
+
+overlay_files | LC_ALL=C sort >"$scratch/ours"
+for patch in "$TOP"/patches/*.patch; do
+	name=$(basename "$patch")
+	stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null || die "$name does not apply"
+	read -r -a patterns < <(sed -n '/^---$/,/^diff /s/^Files: *//p' "$patch") || true
+	for pattern in "${patterns[@]}"; do
+		found=
+		while read -r file; do
+			# shellcheck disable=SC2053 # A pattern is meant.
+			[[ $file == $pattern ]] || continue
+			found=yes
+			# An earlier patch has it.
+			[ ! -e "$repo/$file" ] || continue
+			mkdir -p "$repo/$(dirname "$file")"
+			cp "$BUILD/linux/$file" "$repo/$file"
+		done <"$scratch/ours"
+		[ -n "$found" ] || die "$name: there is no file '$pattern'"
+	done
+	sed -n '/^---$/q; 1s/^Subject: //; p' "$patch" | commit
+done
+
+# It must be all, and the same.
+while read -r file; do
+	[ -e "$repo/$file" ] || die "$file is in no patch: add it to a line 'Files:' in patches/"
+	cmp -s "$repo/$file" "$BUILD/linux/$file" || die "the series gives another $file than build/linux has"
+done <"$BUILD/linux.files"
+
+git config branch.series.description "$(cat "$TOP/patches/cover-letter")"
+git format-patch -q --cover-letter --cover-from-description=subject --zero-commit \
+	--no-signature -o "$scratch/out" base..series
+rm -rf "$series"
+mv "$scratch/out" "$series"
+say "apply them with: git am --empty=drop -s $series/*.patch"
+echo "$series"

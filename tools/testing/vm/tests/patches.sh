@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Suite: the series of make patches gives the tree that is tested, and what it is
+# made from is checked.
+set -euo pipefail
+. "$(dirname "$0")/tap.sh"
+
+repo=$scratch/repo
+g() { git -C "$repo" -c user.name=Test -c user.email=test@example.org "$@"; }
+
+if ! series=$("$VM/patches.sh" 2>"$scratch/err"); then
+	sed 's/^/  # /' "$scratch/err"
+	not_ok 'the series is made'
+	finish
+fi
+git init -q "$repo"
+while read -r file; do
+	[ -f "$BUILD/pristine/$file" ] || continue
+	mkdir -p "$repo/$(dirname "$file")"
+	cp "$BUILD/pristine/$file" "$repo/$file"
+done <"$BUILD/linux.files"
+g add -f .
+g commit -q -m Linux
+g tag pristine
+
+g am -q --empty=drop "$series"/*.patch >"$scratch/err" 2>&1 || sed 's/^/  # /' "$scratch/err"
+number=$(find "$TOP/patches" -name '*.patch' | wc -l)
+check 'git am takes every patch' is "$(g rev-list --count pristine..HEAD)" "$number"
+check 'the series changes the files that the overlay does' is "$(LC_ALL=C comm -3 \
+	<(g diff --name-only --no-renames pristine HEAD | LC_ALL=C sort) "$BUILD/linux.files")" ''
+differ=$(while read -r file; do
+	cmp -s "$repo/$file" "$BUILD/linux/$file" || echo "$file"
+done <"$BUILD/linux.files")
+check 'and to the same' is "$differ" ''
+
+# grep finds nothing, for check.
+# shellcheck disable=SC2317 # Called by check.
+none() { ! grep "$@" | sed 's/^/  # /' | grep .; }
+check 'who submits it signs it off' none -l '^Signed-off-by' "$series"/*.patch
+check 'the cover letter is written' none -F '*** ' "$series/0000-cover-letter.patch"
+g log --format=%s pristine..HEAD >"$scratch/subjects"
+check 'subjects are a subsystem and what is done' \
+	none -vE '^([A-Za-z0-9_/-]+: )+[a-z].*[^.]$' "$scratch/subjects"
+check 'in 75 columns' none -E '.{76}' "$scratch/subjects"
+g log --format='%h %b' pristine..HEAD >"$scratch/bodies"
+check 'each patch has a reason' none -E '^[0-9a-f]{7,} *$' "$scratch/bodies"
+for source in "$TOP"/tools/testing/selftests/ring-buffer/*_test.c; do
+	grep -qw "$(basename "$source" .c)" "$repo/tools/testing/selftests/ring-buffer/Makefile" ||
+		basename "$source"
+done >"$scratch/missing"
+check "the kernel's own build has all tests" is "$(cat "$scratch/missing")" ''
+
+# A small overlay for what is refused.
+top=$scratch/top
+mkdir -p "$top/tools/testing" "$top/patches" "$top/kernel" "$scratch/tree/kernel/trace"
+cp -r "$VM" "$top/tools/testing/vm"
+printf 'VERSION = %s\nPATCHLEVEL = %s\n' "$KERNEL_VERSION" "$KERNEL_PATCHLEVEL" >"$scratch/tree/Makefile"
+seq 5 >"$scratch/tree/kernel/trace/ring_buffer.c"
+echo ours >"$top/kernel/ours.rs"
+printf 'cover: letter\n\nText.\n' >"$top/patches/cover-letter"
+header() {
+	cat >"$top/patches/0001-one.patch" <<EOF
+Subject: one: change
+
+Why.
+---
+Files: $1
+
+diff --git a/kernel/trace/ring_buffer.c b/kernel/trace/ring_buffer.c
+--- a/kernel/trace/ring_buffer.c
++++ b/kernel/trace/ring_buffer.c
+@@ -2,3 +2,3 @@
+ 2
+-3
++three
+ 4
+EOF
+}
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_COUNT=2
+export GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='Some One'
+export GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=one@example.org
+make_series() {
+	env -u BUILD_LOCK_HELD BUILD="$top/build" KERNEL_SRC="$scratch/tree" \
+		"$top/tools/testing/vm/patches.sh" >/dev/null 2>"$scratch/err"
+}
+refused() {
+	if make_series; then not_ok "$1"; else check "$1" grep -q "$2" "$scratch/err"; fi
+}
+header 'kernel/*.rs'
+make_series || sed 's/^/  # /' "$scratch/err"
+check 'who makes the series is its author' grep -q '^From: Some One <one@example.org>$' "$top"/build/patches/0001-*.patch
+check 'a pattern names new files' grep -q '^+ours$' "$top"/build/patches/0001-*.patch
+GIT_CONFIG_COUNT=0 refused 'without a name there is no series' 'whose patches are these'
+header ''
+refused 'a file that is in no patch is refused' 'kernel/ours.rs is in no patch'
+header 'kernel/ours.rs kernel/other.rs'
+refused 'a name without a file is refused' "there is no file 'kernel/other.rs'"
+check 'and the series of before is kept' grep -q '^+ours$' "$top"/build/patches/0001-*.patch
+finish
