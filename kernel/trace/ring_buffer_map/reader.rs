@@ -100,21 +100,22 @@ fn advance(reader: &Reader<'_>, lost: &mut Option<Lost>) -> Option<Rest> {
 
     // What is there was shown with this page, and goes with it.
     let shown = reader.replace_lost(Lost::NONE);
+    let next = reader.next_page();
 
-    match reader.next_page() {
-        Some(next) if !next.is(page.id()) => {
-            *lost = Some(report_lost(reader, &next));
-            if reader.is_empty() {
-                return None;
-            }
-            consume(reader, &next, next.size())
-        }
+    if reader.page().is(page.id()) {
         // It stays, as an interrupt has put more on it, or a writer does not leave its end.
-        same => {
-            reader.replace_lost(shown);
-            consume(reader, &page, same?.size())
-        }
+        reader.replace_lost(shown);
     }
+
+    let next = next?;
+
+    if !next.is(page.id()) {
+        *lost = Some(report_lost(reader, &next));
+    }
+    if reader.is_empty() {
+        return None;
+    }
+    consume(reader, &next, next.size())
 }
 
 /// Goes on after others could take the lock, and may have consumed the page, or reset the buffer.
