@@ -31,11 +31,13 @@ readarray -t scripts < <(grep -rlE '^#!/bin/(ba)?sh|^#!/bin/busybox sh|^# shellc
 	.ci tools --exclude-dir=target | LC_ALL=C sort)
 lint shellcheck shellcheck -x -P SCRIPTDIR:SCRIPTDIR/.. "${scripts[@]}"
 
+# By name: a plain cargo takes the lints in ~/.cargo/bin, of another compiler, if
+# that folder is not on PATH.
 while read -r manifest; do
 	project=$(dirname "$manifest")
-	lint "rustfmt: $project" "$CARGO" fmt --check --manifest-path "$manifest"
+	lint "rustfmt: $project" "$CARGO-fmt" fmt --check --manifest-path "$manifest"
 	CARGO_TARGET_DIR=$BUILD/host/$(basename "$project") lint "clippy: $project" \
-		"$CARGO" clippy --all-targets --manifest-path "$manifest" -- -D warnings
+		"$CARGO-clippy" clippy --all-targets --manifest-path "$manifest" -- -D warnings
 done < <(find tools -name target -prune -o -name Cargo.toml -print | LC_ALL=C sort)
 
 # The kernel's rules need a kernel tree.
