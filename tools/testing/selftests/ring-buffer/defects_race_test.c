@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Defects that show only with real parallelism: on one CPU's buffer, a mapping
- * against splice() (D2), and GET_READER against trace_pipe (D3). Both fail with
- * the C implementation of Linux 7.3: D2 in one of ten rounds or more, D3 nearly
- * each time that the two meet. MAP_RACE_ROUNDS in the environment sets how many
- * rounds D2 has.
+ * against splice() (D2), GET_READER against trace_pipe (D3), and mmap() against
+ * mmap() (D10). They fail with the C implementation of Linux 7.3: D2 in one of
+ * ten rounds or more, the others nearly each time that the two meet.
+ * MAP_RACE_ROUNDS in the environment sets how many rounds D2 has.
  *
  * vm: SMP=2 ACCEL=mttcg
  */
@@ -518,6 +518,84 @@ TEST_F(race, d3_each_event_once)
 TEST_F(race, control_each_event_once)
 {
 	check_events(_metadata, &self->race, &self->map, false);
+}
+
+/* D10: a second mmap() does not wait for what the first still waits for ---- */
+
+#define MMAPS	20
+
+/* When the mmap() of each of two processes began and ended. */
+struct mmaps {
+	__s64	begun;
+	__s64	ended[2];
+};
+
+/* The second one, by a process of its own: threads share the mmap lock. */
+static int map_second(int fd, struct mmaps *mmaps)
+{
+	void *addr;
+	__s64 begun;
+	int ret;
+
+	pin_to_cpu(OTHER_CPU);
+	while (!(begun = __atomic_load_n(&mmaps->begun, __ATOMIC_SEQ_CST)))
+		;
+	while (now_ns() < begun + MSEC)
+		;
+	ret = map_shared(fd, getpagesize(), 0, &addr);
+	mmaps->ended[1] = now_ns();
+	/* Mapped until the first one is, too. */
+	while (!__atomic_load_n(&mmaps->ended[0], __ATOMIC_SEQ_CST))
+		sched_yield();
+	return ret ? 1 : 0;
+}
+
+/*
+ * With a buffer to take snapshots into, one may be in flight. Nobody has mapped
+ * before the grace period is over that the first of them waits for.
+ */
+TEST(d10_second_mmap_waits_too)
+{
+	struct instance inst;
+	struct mmaps *mmaps;
+	int fds[2], status, early = 0;
+	pid_t pid;
+
+	mmaps = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(mmaps, MAP_FAILED);
+	ASSERT_EQ(pin_to_cpu(CPU), 0);
+	ASSERT_EQ(instance_create(&inst), 0);
+	ASSERT_EQ(instance_write(&inst, "snapshot", "1"), 0);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = cpu_open(&inst, i, O_RDONLY | O_NONBLOCK);
+		ASSERT_GE(fds[i], 0);
+	}
+
+	for (int i = 0; i < MMAPS; i++) {
+		void *addr;
+
+		memset(mmaps, 0, sizeof(*mmaps));
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			_exit(map_second(fds[1], mmaps));
+
+		__atomic_store_n(&mmaps->begun, now_ns(), __ATOMIC_SEQ_CST);
+		ASSERT_EQ(map_shared(fds[0], getpagesize(), 0, &addr), 0);
+		__atomic_store_n(&mmaps->ended[0], now_ns(), __ATOMIC_SEQ_CST);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		ASSERT_EQ(status, 0);
+		munmap(addr, getpagesize());
+		/* By more than what a wake-up may take. */
+		early += mmaps->ended[1] + 2 * MSEC < mmaps->ended[0];
+	}
+	TH_LOG("%d of %d times the second was early", early, MMAPS);
+	EXPECT_LE(early, MMAPS / 2);
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+	munmap(mmaps, getpagesize());
+	ASSERT_EQ(instance_destroy(&inst), 0);
 }
 
 TEST_HARNESS_MAIN
