@@ -14,6 +14,9 @@ use super::{
 };
 use kernel::prelude::*;
 
+/// How many events are walked with interrupts disabled.
+const STEP: usize = 128;
+
 /// Refreshes the meta-page if there is nothing to consume, and returns whether that is so. May
 /// sleep.
 ///
@@ -37,9 +40,6 @@ pub(crate) fn show_empty(cpu: &CpuBuffer) -> Result<bool> {
     reader.publish(meta, None);
     Ok(true)
 }
-
-/// How many events are walked with interrupts disabled.
-const STEP: usize = 128;
 
 /// Consumes all events on the reader page, after a step to the next one if it is read, and
 /// refreshes the meta-page. May sleep.
