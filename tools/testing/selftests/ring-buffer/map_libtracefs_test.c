@@ -42,13 +42,6 @@ FIXTURE_TEARDOWN(libtracefs)
 	close(self->klog);
 }
 
-#define ASSERT_FREE(cpu) \
-	ASSERT_STREQ(instance_busy(&self->inst, cpu) ?: "free", "free")
-
-#define EXPECT_BUSY() \
-	EXPECT_EQ(instance_write_long(&self->inst, "buffer_size_kb", 100), \
-		  -EBUSY)
-
 /* What one CPU's reader keeps: the page it looks at, and what it has seen. */
 struct client {
 	struct mapping	map;
@@ -164,7 +157,7 @@ TEST_F(libtracefs, reader_page_before_get_reader)
 	EXPECT_EQ(walk.first, 1);
 	EXPECT_EQ(walk.gaps, 0);
 	client_close(&client);
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 }
 
 TEST_F(libtracefs, close_before_munmap)
@@ -183,7 +176,7 @@ TEST_F(libtracefs, close_before_munmap)
 	ASSERT_EQ(client_close_fd(&client), 0);
 
 	/* The mappings are the buffer's, and show what is written. */
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	EXPECT_EQ(rmdir(self->inst.dir) ? -errno : 0, -EBUSY);
 	ASSERT_EQ(markers_write(&self->inst, nr, 1, 16), 0);
 	ASSERT_EQ(walk_subbuf(&again, client.page), 0);
@@ -192,11 +185,11 @@ TEST_F(libtracefs, close_before_munmap)
 
 	/* Of two, one is enough. */
 	ASSERT_EQ(munmap(client.map.data, client.map.data_len), 0);
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	EXPECT_EQ(client.map.meta->nr_subbufs,
 		  client.map.data_len / client.map.meta->subbuf_size);
 	ASSERT_EQ(munmap(client.map.meta, client.map.meta_len), 0);
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 }
 
 /* As rtla: all CPUs, each poll with mappings of its own. */
@@ -225,7 +218,7 @@ TEST_F(libtracefs, map_at_each_poll)
 			ASSERT_EQ(client_open(&clients[cpu], &self->inst, cpu), 0);
 		for (int cpu = 0; cpu < nr_cpus; cpu++)
 			ASSERT_EQ(client_drain(&clients[cpu], &walks[cpu]), 0);
-		EXPECT_BUSY();
+		EXPECT_RESIZE_BUSY();
 		for (int cpu = 0; cpu < nr_cpus; cpu++)
 			client_close(&clients[cpu]);
 
@@ -238,7 +231,7 @@ TEST_F(libtracefs, map_at_each_poll)
 
 	ASSERT_EQ(pin_to_cpu(CPU), 0);
 	for (int cpu = 0; cpu < nr_cpus; cpu++)
-		ASSERT_FREE(cpu);
+		ASSERT_CPU_FREE(cpu);
 }
 
 TEST_HARNESS_MAIN

@@ -41,13 +41,6 @@ FIXTURE_TEARDOWN(lifetime)
 	close(self->klog);
 }
 
-#define ASSERT_FREE(cpu) \
-	ASSERT_STREQ(instance_busy(&self->inst, cpu) ?: "free", "free")
-
-#define EXPECT_BUSY() \
-	EXPECT_EQ(instance_write_long(&self->inst, "buffer_size_kb", 100), \
-		  -EBUSY)
-
 /* A process that maps, says so, and waits to be told to go. */
 struct child {
 	pid_t	pid;
@@ -116,13 +109,13 @@ TEST_F(lifetime, two_processes)
 
 	/* The one that mapped first goes first. */
 	EXPECT_EQ(child_end(&child), 107);
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	ASSERT_EQ(markers_write(&self->inst, 7, 300, 8), 0);
 	ASSERT_EQ(drain(&self->map, &walk), 0);
 	EXPECT_EQ(walk.data, 307);
 	EXPECT_EQ(walk.gaps, 0);
 	mapping_close(&self->map);
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 }
 
 TEST_F(lifetime, last_of_two_processes)
@@ -135,7 +128,7 @@ TEST_F(lifetime, last_of_two_processes)
 	mapping_close(&self->map);
 
 	/* The other one's mapping is the buffer's. */
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	ASSERT_EQ(markers_write(&self->inst, 0, 3, 8), 0);
 	fd = cpu_open(&self->inst, CPU, O_RDONLY | O_NONBLOCK);
 	ASSERT_GE(fd, 0);
@@ -143,7 +136,7 @@ TEST_F(lifetime, last_of_two_processes)
 	EXPECT_EQ(child_end(&child), 103);
 	EXPECT_EQ(get_reader(fd), -ENODEV);
 	close(fd);
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 }
 
 TEST_F(lifetime, many_processes)
@@ -153,10 +146,10 @@ TEST_F(lifetime, many_processes)
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++)
 		ASSERT_EQ(child_start(&children[i], &self->inst, CPU), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
-		EXPECT_BUSY();
+		EXPECT_RESIZE_BUSY();
 		EXPECT_EQ(child_end(&children[(i * 5) % 6]), 100);
 	}
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 }
 
 /* A forked child has the descriptor, not the mapping. */
@@ -174,7 +167,7 @@ TEST_F(lifetime, fork_keeps_the_count)
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		EXPECT_EQ(status, 0);
 	}
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	EXPECT_EQ(get_reader(self->map.fd), 0);
 
 	/* The parent unmaps while a child lives. */
@@ -188,7 +181,7 @@ TEST_F(lifetime, fork_keeps_the_count)
 	munmap(self->map.meta, self->map.meta_len);
 	self->map.data = NULL;
 	self->map.meta = NULL;
-	ASSERT_FREE(CPU);
+	ASSERT_CPU_FREE(CPU);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
 }
@@ -206,7 +199,7 @@ TEST_F(lifetime, thread_exit)
 	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
 	ASSERT_EQ(pthread_create(&thread, NULL, exit_holding_map, NULL), 0);
 	pthread_join(thread, NULL);
-	EXPECT_BUSY();
+	EXPECT_RESIZE_BUSY();
 	EXPECT_EQ(get_reader(self->map.fd), 0);
 }
 
@@ -284,7 +277,7 @@ TEST_F(lifetime, cpu_goes_and_comes_back)
 					      100), -EBUSY);
 	}
 	mapping_close(&self->map);
-	ASSERT_FREE(HOTPLUG_CPU);
+	ASSERT_CPU_FREE(HOTPLUG_CPU);
 }
 
 TEST_F(lifetime, map_while_cpu_is_offline)
@@ -305,9 +298,9 @@ TEST_F(lifetime, map_while_cpu_is_offline)
 	EXPECT_EQ(consume(&self->map, &walk), 5);
 	ASSERT_EQ(file_write(ONLINE, "0"), 0);
 	mapping_close(&self->map);
-	ASSERT_FREE(HOTPLUG_CPU);
+	ASSERT_CPU_FREE(HOTPLUG_CPU);
 	ASSERT_EQ(file_write(ONLINE, "1"), 0);
-	ASSERT_FREE(HOTPLUG_CPU);
+	ASSERT_CPU_FREE(HOTPLUG_CPU);
 }
 
 /* A buffer has no part for a CPU that was never there in its time. */
@@ -385,7 +378,7 @@ TEST_F(lifetime, h13_hotplug_beside_mapping)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(mapper.ret, 0);
 	EXPECT_GT(mapper.done, 8);
-	ASSERT_FREE(HOTPLUG_CPU);
+	ASSERT_CPU_FREE(HOTPLUG_CPU);
 }
 
 TEST_HARNESS_MAIN

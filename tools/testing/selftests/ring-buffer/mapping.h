@@ -765,4 +765,12 @@ static inline const char *instance_busy(const struct instance *inst,
 	return busy;
 }
 
+/* For fixtures with an instance, inst. */
+#define ASSERT_CPU_FREE(cpu) \
+	ASSERT_STREQ(instance_busy(&self->inst, cpu) ?: "free", "free")
+
+#define EXPECT_RESIZE_BUSY() \
+	EXPECT_EQ(instance_write_long(&self->inst, "buffer_size_kb", 100), \
+		  -EBUSY)
+
 #endif /* _RING_BUFFER_MAPPING_H */
