@@ -47,7 +47,7 @@ stage_patch() {
 # stage_patches FROM TO: all of them, or a message on the first that fails.
 stage_patches() {
 	local patch file
-	for patch in "$TOP"/patches/*.patch; do
+	for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch; do
 		[ -f "$patch" ] || continue
 		file=$(stage_patch "$1" "$2" "$patch") ||
 			die "$(basename "$patch") does not apply to $file in $1: that must be an unmodified Linux $KERNEL_VERSION.$KERNEL_PATCHLEVEL"
