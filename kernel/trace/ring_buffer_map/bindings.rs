@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings of what is private to `kernel/trace`, generated from `ring_buffer.c`.
+//! Bindings of the structs that are private to `ring_buffer.c`, and of the shims.
 //!
-//! Nothing but `cpu_buffer.rs` and `trace_file.rs` may use these directly.
+//! Only `raw` accesses the structs and calls the functions. Other modules use the names of the types
+//! and the constants.
 
 #![allow(
     clippy::all,
@@ -20,10 +21,18 @@
     unsafe_op_in_unsafe_fn
 )]
 
-use kernel::{
+pub(crate) use kernel::{
     bindings::*,
     ffi, //
 };
+
+/// The struct behind an open `trace_pipe_raw`.
+#[repr(C)]
+pub(crate) struct ftrace_buffer_info([u8; 0]);
+
+/// An instance of the tracing system.
+#[repr(C)]
+pub(crate) struct trace_array([u8; 0]);
 
 include!(concat!(
     env!("OBJTREE"),

@@ -2,49 +2,45 @@
 
 //! The table from ids to sub-buffers.
 //!
-//! It has 8 bytes for each sub-buffer, and is needed for as long as the buffer is mapped. So it is
-//! made of parts of one page each, which can be had when memory is fragmented, and only the list
-//! of the parts grows with the buffer.
+//! The table has 8 bytes for each sub-buffer, and is needed for as long as the buffer is mapped.
+//! It is made of parts of one page each, which can be allocated when memory is fragmented. Only the
+//! list of the parts grows with the buffer.
 
-use core::mem;
 use kernel::{
     alloc::KVVec,
     page::PAGE_SIZE,
     prelude::*, //
 };
 
-/// A table of as many `T` as it was made for; those that are not filled in yet are missing.
+/// A table with an entry for each id.
 pub(crate) struct Ids<T> {
+    /// Each part but the last has [`Self::PART`] entries.
     parts: KVVec<KVec<T>>,
 }
 
 impl<T: Copy> Ids<T> {
     const PART: usize = PAGE_SIZE / size_of::<T>();
 
-    /// Allocates room for `nr` entries. May sleep.
-    pub(crate) fn new(nr: usize) -> Result<Self> {
+    /// Allocates a table of `nr` entries, all of them `empty`. May sleep.
+    pub(crate) fn new(nr: usize, empty: T) -> Result<Self> {
         let mut parts = KVVec::with_capacity(nr.div_ceil(Self::PART), GFP_KERNEL)?;
 
         for start in (0..nr).step_by(Self::PART) {
-            let part = KVec::with_capacity(Self::PART.min(nr - start), GFP_KERNEL)?;
+            let part = KVec::from_elem(empty, Self::PART.min(nr - start), GFP_KERNEL)?;
 
-            parts.push_within_capacity(part).map_err(|_| ENOMEM)?;
+            parts.push(part, GFP_KERNEL)?;
         }
         Ok(Self { parts })
     }
 
-    /// Fills the table with `entry` and what `next` finds behind it. Returns what would be next.
-    pub(crate) fn fill(&mut self, mut entry: T, mut next: impl FnMut(T) -> T) -> T {
+    /// Fills the table with what `next` returns, in the order of the ids.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> T) {
         for part in &mut self.parts {
-            // The length of a local is in a register.
-            let mut filled = mem::take(part);
-
-            while filled.push_within_capacity(entry).is_ok() {
-                entry = next(entry);
+            for entry in part {
+                *entry = next();
             }
-            *part = filled;
         }
-        entry
     }
 
     /// The entry of `id`.

@@ -2,24 +2,29 @@
 
 //! The meta-page: what user space reads of a mapped buffer's state.
 //!
-//! User space may read the page at any time, on any CPU, with no lock. So each field is written
-//! with one store that does not tear, and the id of the reader page is written last.
+//! User space may read the page at any time, on any CPU, without a lock. So each field is written
+//! by one store that does not tear, and the id of the reader page is written last.
 
-use super::layout::Layout;
+use super::{
+    layout::Layout,
+    raw::{
+        fields,
+        Locked,
+        ReaderLock,
+        Shared, //
+    }, //
+};
 use core::{
-    ffi::c_void,
     mem::{
         offset_of,
-        size_of,
-        ManuallyDrop, //
+        size_of, //
     },
     ptr::NonNull, //
 };
 use kernel::{
     alloc::flags::GFP_USER,
-    bindings,
+    cacheflush::flush_kernel_vmap_range,
     page::{
-        flush_kernel_vmap_range,
         BorrowedPage,
         Page,
         PAGE_SIZE, //
@@ -32,7 +37,7 @@ use kernel::{
     uapi::trace_buffer_meta, //
 };
 
-// The layout is ABI: it is that of `include/uapi/linux/trace_mmap.h`, for ever.
+// The layout is ABI: that of `include/uapi/linux/trace_mmap.h`.
 const _: () = {
     assert!(size_of::<trace_buffer_meta>() == 80);
     assert!(offset_of!(trace_buffer_meta, meta_page_size) == 0);
@@ -51,14 +56,11 @@ const _: () = {
     assert!(size_of::<trace_buffer_meta>() <= PAGE_SIZE);
 };
 
-/// What a refresh of the meta-page shows, see [`struct trace_buffer_meta`].
+/// The counters that a refresh of the meta-page shows, see [`struct trace_buffer_meta`].
 ///
 /// [`struct trace_buffer_meta`]: srctree/include/uapi/linux/trace_mmap.h
-pub(crate) struct Statistics {
-    /// The number of events that were lost before the reader page; `None` if it is as it was.
-    pub(crate) lost: Option<u64>,
-    pub(crate) reader_id: u32,
-    /// Bytes consumed of the reader page.
+pub(crate) struct Counters {
+    /// Bytes of the reader page that are read.
     pub(crate) reader_read: u32,
     pub(crate) entries: u64,
     pub(crate) overrun: u64,
@@ -67,123 +69,101 @@ pub(crate) struct Statistics {
     pub(crate) pages_touched: u64,
 }
 
-/// A meta-page that C's per-CPU buffer or a [`MetaPage`] owns.
+/// The meta-page of a buffer, which owns its memory.
+///
+/// Dropping it frees the page. A VMA that still maps the page has a reference to it.
 ///
 /// # Invariants
 ///
-/// Points to the start of a page that lives as long as the value does. The kernel accesses it only
-/// under the `reader_lock` of its buffer, or before the buffer has it; user space cannot write.
-#[derive(Clone, Copy)]
-pub(crate) struct MetaRef(NonNull<trace_buffer_meta>);
-
-/// Stores to a field of the meta-page, as `WRITE_ONCE()`: user space sees the old value or the new.
-macro_rules! store {
-    ($meta:expr, $($field:ident).+, $value:expr) => {
-        // SAFETY: By the type invariants of `MetaRef` the struct is valid, and no other kernel
-        // access to it is concurrent.
-        unsafe { (&raw mut (*$meta.0.as_ptr()).$($field).+).write_volatile($value) }
-    };
+/// `meta` is the address of `page`, which begins with a `struct trace_buffer_meta`. User space
+/// cannot write to the page.
+pub(crate) struct MetaPage {
+    page: Page,
+    meta: NonNull<trace_buffer_meta>,
 }
-
-impl MetaRef {
-    /// # Safety
-    ///
-    /// `page` must be from [`MetaPage::into_raw`] and not be freed while the value is used.
-    pub(crate) unsafe fn from_raw(page: NonNull<trace_buffer_meta>) -> Self {
-        // INVARIANT: By the safety requirements, and as `MetaPage` lets nobody else at it.
-        Self(page)
-    }
-
-    /// Writes what does not change while the buffer is mapped.
-    fn init(self, layout: &Layout) {
-        let size = layout.subbuf_pages() * PAGE_SIZE;
-        let struct_len = size_of::<trace_buffer_meta>();
-
-        store!(self, meta_struct_len, struct_len as u32);
-        store!(self, nr_subbufs, layout.nr_subbufs() as u32);
-        store!(self, subbuf_size, size as u32);
-        store!(self, meta_page_size, size as u32);
-    }
-
-    /// The id of the reader page that was shown last.
-    pub(crate) fn reader_id(self) -> u32 {
-        // SAFETY: By the type invariants the struct is valid, and no write to it is concurrent.
-        unsafe { (&raw const (*self.0.as_ptr()).reader.id).read_volatile() }
-    }
-
-    /// Shows `stats`, the id of the reader page last. Mirrors `rb_update_meta_page()`.
-    pub(crate) fn publish(self, stats: &Statistics) {
-        if let Some(lost) = stats.lost {
-            store!(self, reader.lost_events, lost);
-        }
-        store!(self, reader.read, stats.reader_read);
-        store!(self, entries, stats.entries);
-        store!(self, overrun, stats.overrun);
-        store!(self, read, stats.read);
-        store!(self, pages_lost, stats.pages_lost);
-        store!(self, pages_touched, stats.pages_touched);
-        // Who sees the id of a new page sees what belongs to it.
-        smp_mb(Write);
-        store!(self, reader.id, stats.reader_id);
-
-        // SAFETY: By the type invariants this is a page of kernel memory.
-        unsafe { flush_kernel_vmap_range(self.0.cast(), PAGE_SIZE) };
-    }
-
-    /// The page itself, to map it.
-    pub(crate) fn page<'a>(&'a self) -> BorrowedPage<'a> {
-        // SAFETY: The page is in the linear map, as `MetaPage` has it from the page allocator, and
-        // lives as long as `self` by the type invariants.
-        unsafe { BorrowedPage::from_address(self.0.cast()) }
-    }
-}
-
-/// An owned meta-page.
-///
-/// # Invariants
-///
-/// As those of [`MetaRef`]; the page is of the page allocator, and is freed with the value.
-pub(crate) struct MetaPage(NonNull<trace_buffer_meta>);
 
 impl MetaPage {
     /// Allocates the meta-page of a buffer. May sleep. Mirrors `rb_alloc_meta_page()`.
     pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let page = Page::alloc_page(GFP_USER | __GFP_ZERO)?;
-        let address = page.address().ok_or(ENOMEM)?;
+        let meta = page.linear_address().ok_or(ENOMEM)?.cast();
+        // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`.
+        let this = Self { page, meta };
+        // SAFETY: There is no other pointer to the page yet.
+        let mut writer = unsafe { this.assume_locked() };
 
-        // INVARIANT: The page is valid, zeroed, and `Page` does not free it any more.
-        let _ = ManuallyDrop::new(page);
-        let this = Self(address.cast());
-
-        this.get().init(layout);
+        writer.init(layout);
         Ok(this)
     }
 
-    /// Borrows the page.
-    pub(crate) fn get(&self) -> MetaRef {
-        MetaRef(self.0)
-    }
-
-    /// Hands the page over to C's per-CPU buffer.
-    pub(crate) fn into_raw(self) -> NonNull<trace_buffer_meta> {
-        ManuallyDrop::new(self).0
-    }
-
-    /// Takes the page back.
+    /// The meta-page, to write to it.
     ///
     /// # Safety
     ///
-    /// `page` must be from [`Self::into_raw`], and each may be taken back once only.
-    pub(crate) unsafe fn from_raw(page: NonNull<trace_buffer_meta>) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self(page)
+    /// The caller must hold the `reader_lock` of the buffer that the meta-page is of, or have the
+    /// only pointer to it, for as long as the value lives.
+    pub(crate) unsafe fn assume_locked(&self) -> MetaWriter<'_> {
+        // SAFETY: The struct is valid by the type invariants; the lock is held by the safety
+        // requirements of this function.
+        MetaWriter(unsafe { Locked::assume(Shared::from_raw(self.meta)) })
+    }
+
+    /// The page, to map it.
+    pub(crate) fn page(&self) -> BorrowedPage<'_> {
+        // SAFETY: The page is valid for as long as `self` is borrowed.
+        unsafe { BorrowedPage::from_raw(NonNull::new_unchecked(self.page.as_ptr())) }
     }
 }
 
-impl Drop for MetaPage {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants the page is of the page allocator and nobody uses it any
-        // more; its order is 0.
-        unsafe { bindings::free_pages(self.0.cast::<c_void>().as_ptr() as usize, 0) };
+/// A meta-page with the `reader_lock` of its buffer held.
+pub(crate) struct MetaWriter<'a>(Locked<'a, trace_buffer_meta, ReaderLock>);
+
+impl MetaWriter<'_> {
+    /// Writes what does not change while the buffer is mapped.
+    fn init(&mut self, layout: &Layout) {
+        let subbuf_size = (layout.subbuf_pages() * PAGE_SIZE) as u32;
+        let struct_len = size_of::<trace_buffer_meta>() as u32;
+
+        self.0.store(fields::meta::META_STRUCT_LEN, struct_len);
+        self.0
+            .store(fields::meta::NR_SUBBUFS, layout.nr_subbufs() as u32);
+        self.0.store(fields::meta::SUBBUF_SIZE, subbuf_size);
+        self.0.store(fields::meta::META_PAGE_SIZE, subbuf_size);
+    }
+
+    /// The id of the reader page that is shown.
+    pub(crate) fn reader_id(&self) -> u32 {
+        self.0.load(fields::meta::READER_ID)
+    }
+
+    /// Shows the number of events that were lost before the reader page.
+    pub(crate) fn show_missed(&mut self, events: u64) {
+        self.0.store(fields::meta::READER_LOST_EVENTS, events);
+    }
+
+    /// Shows `counters` and, after all else, the id of the reader page. Mirrors
+    /// `rb_update_meta_page()`.
+    pub(crate) fn publish(mut self, reader_id: u32, counters: &Counters) {
+        let meta = &mut self.0;
+
+        meta.store(fields::meta::READER_READ, counters.reader_read);
+        meta.store(fields::meta::ENTRIES, counters.entries);
+        meta.store(fields::meta::OVERRUN, counters.overrun);
+        meta.store(fields::meta::READ, counters.read);
+        meta.store(fields::meta::PAGES_LOST, counters.pages_lost);
+        meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
+
+        // User space that sees the id of a new reader page must see what belongs to it. Pairs with
+        // the acquiring load of the id there.
+        smp_mb(Write);
+        meta.store(fields::meta::READER_ID, reader_id);
+
+        // SAFETY: The meta-page is a page of kernel memory.
+        unsafe {
+            flush_kernel_vmap_range(
+                NonNull::new_unchecked(meta.as_ptr().cast()),
+                PAGE_SIZE as i32,
+            )
+        };
     }
 }

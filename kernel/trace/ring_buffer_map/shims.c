@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Part of ring_buffer.c, which includes it: what it calls is static there.
+ * Included by ring_buffer.c, as the functions that these call are static there.
  */
 #include "shims.h"
 

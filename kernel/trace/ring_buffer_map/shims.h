@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust side of the mapping calls of ring_buffer.c and of trace.c: their
- * static and inline functions under a name that links. See there for what they
- * do.
+ * Functions of ring_buffer.c and trace.c that the Rust side of the mapping
+ * calls. Most wrap a static or inline function there under a name that links.
+ * The Rust side sees the structs of trace.c only through them.
  */
 #ifndef _RING_BUFFER_MAP_SHIMS_H
 #define _RING_BUFFER_MAP_SHIMS_H
 
-struct buffer_page;
-struct ring_buffer_per_cpu;
+#include <linux/spinlock_types.h>
+#include <linux/types.h>
 
-/* Of ring_buffer.c. Call them with reader_lock held. */
+struct buffer_page;
+struct file;
+struct ring_buffer_per_cpu;
+struct trace_array;
+struct trace_buffer;
+struct ftrace_buffer_info;
+
+/* In ring_buffer.c. The caller must hold reader_lock. */
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer);
 struct buffer_page *rb_map_set_head_page(struct ring_buffer_per_cpu *cpu_buffer);
 int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
@@ -18,8 +25,23 @@ int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 int rb_map_reader_id(struct ring_buffer_per_cpu *cpu_buffer);
 void rb_map_commit_overrun(int cpu, unsigned long lost);
 
-/* Of trace.c. May sleep. */
-void trace_map_access_lock(int cpu);
-void trace_map_access_unlock(int cpu);
+/* In trace.c: an open trace_pipe_raw. */
+struct ftrace_buffer_info *trace_map_info(struct file *filp);
+struct trace_array *trace_map_array(struct ftrace_buffer_info *info);
+struct trace_buffer *trace_map_buffer(struct ftrace_buffer_info *info);
+int trace_map_cpu(struct ftrace_buffer_info *info);
+bool trace_map_unmappable(struct ftrace_buffer_info *info);
+/* These two may sleep. */
+int trace_map_wait(struct ftrace_buffer_info *info);
+void trace_map_access_lock(struct ftrace_buffer_info *info);
+void trace_map_access_unlock(struct ftrace_buffer_info *info);
+
+/* In trace.c: what snapshots and mappings of an instance exclude each other by. */
+spinlock_t *trace_map_snapshot_lock(struct trace_array *tr);
+unsigned int trace_map_count(struct trace_array *tr);
+/* The caller must hold the lock. */
+void trace_map_set_count(struct trace_array *tr, unsigned int count);
+bool trace_map_snapshot_armed(struct trace_array *tr);
+bool trace_map_snapshot_allocated(struct trace_array *tr);
 
 #endif /* _RING_BUFFER_MAP_SHIMS_H */

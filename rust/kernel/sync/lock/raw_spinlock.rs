@@ -23,18 +23,21 @@ pub use new_raw_spinlock_irq;
 /// A raw spinlock that is held with local processor interrupts disabled.
 ///
 /// Exposes the kernel's [`raw_spinlock_t`]. In contrast to [`SpinLockIrq`], whose `spinlock_t`
-/// turns into a sleeping lock under `PREEMPT_RT`, this one always spins: keep what it protects
-/// short and bounded.
+/// becomes a sleeping lock under `PREEMPT_RT`, this lock always spins. Critical sections must be
+/// short and bounded. It must not be used with [`CondVar`], which sleeps.
 ///
 /// Disabled interrupts are counted, as with [`SpinLockIrq`], rather than saved in the guard. So
-/// guards may be dropped in any order, and interrupts come back with the last of them.
+/// guards may be dropped in any order, and interrupts are enabled again with the last of them.
+///
+/// On a kernel without `CONFIG_SMP` and `CONFIG_DEBUG_SPINLOCK`, the lock is only the disabling of
+/// interrupts: locking it twice in one context does not deadlock there, but gives two guards.
 ///
 /// # Examples
 ///
 /// Protecting a counter, and dropping two guards in the order in which they were taken:
 ///
 /// ```
-/// use kernel::sync::lock::raw_spinlock::{new_raw_spinlock_irq, RawSpinLockIrq};
+/// use kernel::sync::{new_raw_spinlock_irq, RawSpinLockIrq};
 ///
 /// #[pin_data]
 /// struct Example {
@@ -62,23 +65,34 @@ pub use new_raw_spinlock_irq;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Taking a lock that C code has initialised and takes with `raw_spin_lock_irqsave()`:
+/// Using a lock that is part of a C struct:
 ///
 /// ```
-/// use kernel::{bindings, sync::lock::raw_spinlock::RawSpinLockIrq};
+/// use kernel::{bindings, sync::RawSpinLockIrq, types::Opaque};
 ///
-/// /// # Safety
+/// /// C's `raw_spinlock_t` and an `int`, which C takes with `raw_spin_lock_irqsave()`.
 /// ///
-/// /// `lock` must point to an initialised lock that outlives the call.
-/// unsafe fn count(lock: *mut bindings::raw_spinlock_t, counter: &mut u32) {
-///     // SAFETY: By the safety requirements of this function.
-///     let lock = unsafe { RawSpinLockIrq::from_raw(lock) };
+/// /// # Invariants
+/// ///
+/// /// C has initialised the lock.
+/// struct Counter {
+///     lock: Opaque<bindings::raw_spinlock_t>,
+///     count: Opaque<i32>,
+/// }
 ///
-///     let _guard = lock.lock();
-///     *counter += 1;
+/// impl Counter {
+///     fn increment(&self) {
+///         // SAFETY: The lock is initialised by the type invariants, and lives as long as `self`.
+///         let lock = unsafe { RawSpinLockIrq::from_raw(self.lock.get()) };
+///         let _guard = lock.lock();
+///
+///         // SAFETY: The lock excludes all other accesses.
+///         unsafe { *self.count.get() += 1 };
+///     }
 /// }
 /// ```
 ///
+/// [`CondVar`]: crate::sync::CondVar
 /// [`raw_spinlock_t`]: srctree/include/linux/spinlock_types_raw.h
 /// [`SpinLockIrq`]: crate::sync::SpinLockIrq
 pub type RawSpinLockIrq<T> = super::Lock<T, RawSpinLockIrqBackend>;
@@ -91,8 +105,9 @@ pub type RawSpinLockIrqGuard<'a, T> = super::Guard<'a, T, RawSpinLockIrqBackend>
 /// A kernel `raw_spinlock_t` lock backend that holds the lock with interrupts disabled.
 pub struct RawSpinLockIrqBackend;
 
-// SAFETY: The underlying kernel `raw_spinlock_t` object ensures mutual exclusion. `relock` uses the
-// default implementation that always calls the same locking method.
+// SAFETY: The underlying kernel `raw_spinlock_t` object ensures mutual exclusion: between CPUs by
+// the lock, and between contexts of one CPU by the disabled interrupts. `relock` uses the default
+// implementation that always calls the same locking method.
 unsafe impl super::Backend for RawSpinLockIrqBackend {
     type State = bindings::raw_spinlock_t;
     type GuardState = ();
@@ -158,6 +173,11 @@ mod tests {
 
     #[test]
     fn try_lock_fails_while_held() -> Result {
+        // On other kernels the lock has no state, and trying always succeeds.
+        if cfg!(not(any(CONFIG_SMP, CONFIG_DEBUG_SPINLOCK))) {
+            return Ok(());
+        }
+
         let lock = KBox::pin_init(new_raw_spinlock_irq!(()), GFP_KERNEL)?;
 
         let guard = lock.lock();

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The buffers of an instance and of a CPU, and the way to their locks.
+
+use super::{
+    bindings,
+    layout::Layout,
+    map_state::MappingGuard,
+    raw::{
+        fields,
+        Shared, //
+    },
+    reader_state::ReaderGuard, //
+};
+use kernel::{
+    cpu::CpuId,
+    prelude::*, //
+};
+
+/// The buffers of all CPUs, C's `struct trace_buffer`.
+#[derive(Clone, Copy)]
+pub(crate) struct TraceBuffer<'a>(Shared<'a, bindings::trace_buffer>);
+
+impl<'a> TraceBuffer<'a> {
+    pub(crate) fn new(buffer: Shared<'a, bindings::trace_buffer>) -> Self {
+        Self(buffer)
+    }
+
+    /// Whether another kernel or a hypervisor writes the buffer.
+    pub(crate) fn is_remote(self) -> bool {
+        !self.0.load(fields::buffer::REMOTE).is_null()
+    }
+
+    /// The buffer of `cpu`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such CPU, or it has no buffer.
+    pub(crate) fn cpu(self, cpu: i32) -> Result<CpuBuffer<'a>> {
+        let cpu = CpuId::from_i32(cpu).ok_or(EINVAL)?;
+
+        self.0.cpu_buffer(cpu).map(CpuBuffer).ok_or(EINVAL)
+    }
+}
+
+/// The buffer of one CPU, C's `struct ring_buffer_per_cpu`.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuBuffer<'a>(Shared<'a, bindings::ring_buffer_per_cpu>);
+
+impl<'a> CpuBuffer<'a> {
+    pub(crate) fn new(cpu_buffer: Shared<'a, bindings::ring_buffer_per_cpu>) -> Self {
+        Self(cpu_buffer)
+    }
+
+    /// Whether the buffer is in memory that keeps it across a boot.
+    pub(crate) fn is_persistent(self) -> bool {
+        !self.0.load(fields::cpu::RING_META).is_null()
+    }
+
+    /// Whether no event waits to be read. Without the `reader_lock` that may change at any time.
+    /// Mirrors `rb_per_cpu_empty()`.
+    pub(crate) fn is_empty(self) -> bool {
+        let overrun = self.0.load(fields::cpu::OVERRUN);
+        let read = self.0.load(fields::cpu::READ) as i64;
+
+        self.0.load(fields::cpu::ENTRIES) == overrun.wrapping_add(read)
+    }
+
+    /// The layout of the buffer; [`None`] if its size overflows. It may change unless resizing is
+    /// disabled.
+    pub(crate) fn layout(self) -> Option<Layout> {
+        // C does not count the reader page.
+        let nr_subbufs = self.0.load(fields::cpu::NR_PAGES).checked_add(1)?;
+
+        Layout::new(
+            nr_subbufs,
+            self.0.parent().load(fields::buffer::SUBBUF_ORDER),
+        )
+    }
+
+    /// Locks the mapping. May sleep.
+    pub(crate) fn lock_mapping(self) -> MappingGuard<'a> {
+        MappingGuard::lock(self, self.0)
+    }
+
+    /// Locks the reader, which disables interrupts.
+    pub(crate) fn lock_reader(self) -> ReaderGuard<'a> {
+        ReaderGuard::lock(self, self.0)
+    }
+
+    /// The reader, locked by the caller.
+    ///
+    /// # Safety
+    ///
+    /// The caller must hold `reader_lock` for as long as the value lives.
+    pub(crate) unsafe fn assume_reader_locked(self) -> ReaderGuard<'a> {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { ReaderGuard::assume_locked(self, self.0) }
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The exclusion of snapshots by mappings.
+//!
+//! Taking a snapshot swaps the ring buffer of an instance for another one, so that a mapped buffer
+//! would become the one that nobody writes to. So an instance has either mappings or users that may
+//! take snapshots. C's `mapped` counts the former, `snapshot` the latter, both under
+//! `snapshot_trigger_lock`. C takes a snapshot without the lock if `mapped` is 0.
+
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+use super::raw::SnapshotGuard;
+use super::{
+    bindings::trace_array,
+    raw::Shared, //
+};
+use kernel::prelude::*;
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+use kernel::sync::{
+    barrier::{
+        smp_mb,
+        Full, //
+    },
+    rcu::synchronize_rcu, //
+};
+
+/// A flag in the count: no snapshot that did not see the count is in flight.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+const SETTLED: u32 = 1 << 31;
+
+/// The limit of the count. A count that is at its limit stays there.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+const MAX: u32 = SETTLED - 1;
+
+/// The exclusion of snapshots by one VMA.
+///
+/// Allows them again when it is dropped, if it is the last.
+pub(crate) struct SnapshotExclusion<'a> {
+    #[cfg_attr(not(CONFIG_TRACER_SNAPSHOT), expect(dead_code))]
+    array: Shared<'a, trace_array>,
+}
+
+impl<'a> SnapshotExclusion<'a> {
+    /// Leaves the exclusion to the VMA, which [`Self::of_vma`] takes it back from.
+    pub(crate) fn leave_to_vma(self) {
+        core::mem::forget(self);
+    }
+
+    /// Takes back what was left to a VMA that is going away.
+    pub(crate) fn of_vma(array: Shared<'a, trace_array>) -> Self {
+        Self { array }
+    }
+}
+
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+impl<'a> SnapshotExclusion<'a> {
+    /// Excludes snapshots, and waits for one that is in flight. May sleep.
+    ///
+    /// Mirrors C's `get_snapshot_map()`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
+    pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
+        let mut guard = array.lock_snapshots();
+        let count = guard.map_count();
+
+        if count & MAX == MAX || guard.is_armed() {
+            return Err(EBUSY);
+        }
+        guard.set_map_count(count + 1);
+
+        let this = Self { array };
+
+        if count & SETTLED == 0 {
+            this.settle(guard);
+        }
+        Ok(this)
+    }
+
+    /// Excludes snapshots for one more VMA of an instance that has one.
+    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
+        let mut guard = array.lock_snapshots();
+        let count = guard.map_count();
+
+        if count & MAX != MAX {
+            guard.set_map_count(count + 1);
+        }
+        Self { array }
+    }
+
+    /// Waits until no snapshot that did not see the count is in flight. May sleep.
+    fn settle(&self, mut guard: SnapshotGuard<'a>) {
+        // Orders the store of the count before the load of `allocated_snapshot`. Pairs with the
+        // smp_mb() in tracing_snapshot_instance_cond(), between the loads of `allocated_snapshot`
+        // and of the count: if no buffer to swap with is seen here, a snapshot that sees one sees
+        // the count as well.
+        smp_mb(Full);
+
+        if self.array.is_snapshot_allocated() {
+            drop(guard);
+            // A snapshot has interrupts disabled from the load of the count to the swap. A VMA that
+            // is mapped meanwhile waits, too, as the flag is not set yet.
+            synchronize_rcu();
+            guard = self.array.lock_snapshots();
+        }
+
+        let count = guard.map_count();
+
+        guard.set_map_count(count | SETTLED);
+    }
+}
+
+/// Mirrors C's `put_snapshot_map()`.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+impl Drop for SnapshotExclusion<'_> {
+    fn drop(&mut self) {
+        let mut guard = self.array.lock_snapshots();
+        let count = guard.map_count();
+
+        match count & MAX {
+            MAX => (),
+            0 | 1 => guard.set_map_count(0),
+            _ => guard.set_map_count(count - 1),
+        }
+    }
+}
+
+/// Without snapshots there is nothing to exclude.
+#[cfg(not(CONFIG_TRACER_SNAPSHOT))]
+impl<'a> SnapshotExclusion<'a> {
+    pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
+        Ok(Self { array })
+    }
+
+    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
+        Self { array }
+    }
+}

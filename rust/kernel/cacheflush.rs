@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Data cache maintenance.
+//!
+//! Reference: `Documentation/core-api/cachetlb.rst`.
+
+use crate::{
+    bindings,
+    ffi::c_int, //
+};
+use core::{
+    ffi::c_void,
+    ptr::NonNull, //
+};
+
+/// Writes back what the kernel stored in `size` bytes at `address`.
+///
+/// Where data caches are indexed by virtual addresses, a page that is mapped at a kernel address
+/// and at another one can be stale at the latter. After this call the memory of the pages is
+/// current. The function does nothing where caches are coherent. It may be called in any context.
+///
+/// Mirrors `flush_kernel_vmap_range()`.
+///
+/// # Safety
+///
+/// `size` bytes at `address` must be mapped kernel memory.
+#[inline]
+pub unsafe fn flush_kernel_vmap_range(address: NonNull<c_void>, size: c_int) {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { bindings::flush_kernel_vmap_range(address.as_ptr(), size) };
+}
