@@ -46,7 +46,7 @@ take_lock
 "$VM/overlay.sh"
 linux=$BUILD/linux
 
-readarray -t sources < <(overlay_files | grep '\.rs$' | LC_ALL=C sort)
+readarray -t sources < <({ overlay_files | grep '\.rs$'; find tools/testing/misuse -name '*.rs'; } | LC_ALL=C sort)
 lint 'rustfmt: kernel files' "$RUSTFMT" --check \
 	--config-path "$linux/.rustfmt.toml" "${sources[@]}"
 
