@@ -212,22 +212,24 @@ impl<'a> ReaderGuard<'a> {
             pages_lost: cpu.load(fields::cpu::PAGES_LOST) as u64,
             pages_touched: cpu.load(fields::cpu::PAGES_TOUCHED) as u64,
         };
+        let missed = missed.or_else(|| {
+            let pending = self.missed();
+
+            (pending != MissedEvents::NONE).then_some(pending)
+        });
         // The missed-events flag of a page is cleared when the page goes back to the writers, so
         // it tells whether the number that is shown is that of this page. Pages of persistent
         // buffers are never flagged.
-        let flagged = (!self.is_persistent()).then(|| page.is_flagged());
-        let pending = self.missed();
+        let flagged = missed.is_none() && !self.is_persistent() && page.is_flagged();
+        let persistent = self.is_persistent();
 
         let Some(mut meta) = MapState::meta_of(&mut self.cpu) else {
             return;
         };
-        let same_page = flagged.unwrap_or_else(|| meta.reader_id() == reader_id);
 
         if let Some(missed) = missed {
             meta.show_missed(missed.known());
-        } else if pending != MissedEvents::NONE {
-            meta.show_missed(pending.known());
-        } else if !same_page {
+        } else if !(flagged || persistent && meta.reader_id() == reader_id) {
             // Another reader has swapped the page.
             meta.show_missed(0);
         }
