@@ -70,6 +70,16 @@ static unsigned int count_events(const char *pos, const char *end)
 	return nr;
 }
 
+/*
+ * The kernel stores the id after what belongs to the reader page. Pairs with
+ * the smp_wmb() in MetaWriter::publish(): what is loaded after the id is at
+ * least as new.
+ */
+static __u32 reader_id(const struct trace_buffer_meta *meta)
+{
+	return __atomic_load_n(&meta->reader.id, __ATOMIC_ACQUIRE);
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
@@ -105,19 +115,23 @@ int main(int argc, char **argv)
 		const struct subbuf *subbuf;
 		unsigned int nr;
 
-		id = meta->reader.id;
+		id = reader_id(meta);
 		read = meta->reader.read;
 		if (ioctl(fd, TRACE_MMAP_IOCTL_GET_READER))
 			err(EXIT_FAILURE, "GET_READER");
 
 		/* Another sub-buffer is new as a whole. */
-		if (meta->reader.id != id)
+		if (reader_id(meta) != id)
 			read = 0;
 		else if (meta->reader.read == read)
 			break;
 
-		/* It is this reader's until the next GET_READER. */
-		subbuf = data + (size_t)meta->reader.id * meta->subbuf_size;
+		/*
+		 * It is this reader's until the next GET_READER. The kernel has
+		 * seen the events before reader.read in that call, so they are
+		 * seen here without another barrier.
+		 */
+		subbuf = data + (size_t)reader_id(meta) * meta->subbuf_size;
 		nr = count_events(subbuf->events + read,
 				  subbuf->events + meta->reader.read);
 		printf("sub-buffer %u: %u events, %llu lost before\n",

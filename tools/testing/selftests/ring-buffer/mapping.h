@@ -484,6 +484,15 @@ static inline int get_reader(int fd)
 	return ioctl(fd, GET_READER) ? -errno : 0;
 }
 
+/*
+ * The kernel stores the id after what belongs to the reader page. Pairs with
+ * the smp_wmb() in MetaWriter::publish().
+ */
+static inline __u32 reader_id(const struct mapping *map)
+{
+	return __atomic_load_n(&map->meta->reader.id, __ATOMIC_ACQUIRE);
+}
+
 static inline char *mapping_subbuf(const struct mapping *map,
 				   unsigned int id)
 {
@@ -492,9 +501,14 @@ static inline char *mapping_subbuf(const struct mapping *map,
 
 static inline char *mapping_reader(const struct mapping *map)
 {
-	return mapping_subbuf(map, map->meta->reader.id);
+	return mapping_subbuf(map, reader_id(map));
 }
 
+/*
+ * Pairs with the smp_wmb() before the stores to the commit field: in
+ * rb_set_commit_to_write() after the events, and in CompletePage::mark_missed()
+ * after the number of lost events.
+ */
 static inline unsigned long subbuf_commit(const void *subbuf)
 {
 	const struct subbuf_header *header = subbuf;
@@ -596,7 +610,7 @@ static inline int walk_subbuf(struct walk *walk, const char *subbuf)
  */
 static inline int consume(struct mapping *map, struct walk *walk)
 {
-	__u32 id = map->meta->reader.id, read = map->meta->reader.read;
+	__u32 id = reader_id(map), read = map->meta->reader.read;
 	unsigned int before = walk->data;
 	int ret;
 
@@ -605,7 +619,7 @@ static inline int consume(struct mapping *map, struct walk *walk)
 		return ret;
 
 	ret = walk_from(walk, mapping_reader(map),
-			map->meta->reader.id == id ? read : 0);
+			reader_id(map) == id ? read : 0);
 	return ret ? ret : (int)(walk->data - before);
 }
 

@@ -311,19 +311,23 @@ impl Mapping {
     pub fn meta(&self) -> Meta {
         let raw = raw_meta(&self.meta);
         let load = |field: &AtomicU64| field.load(Ordering::Relaxed);
-        let meta = Meta {
+
+        // The kernel stores the id last. Pairs with the smp_wmb() in MetaWriter::publish(): the
+        // other fields are at least as new as the id. (Relaxed load and fence, as an acquire load
+        // on read-only memory must be.)
+        let reader_id = raw.reader_id.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+
+        Meta {
             reader_lost_events: load(&raw.reader_lost_events),
-            reader_id: raw.reader_id.load(Ordering::Relaxed),
+            reader_id,
             reader_read: raw.reader_read.load(Ordering::Relaxed),
             entries: load(&raw.entries),
             overrun: load(&raw.overrun),
             read: load(&raw.read),
             pages_lost: load(&raw.pages_lost),
             pages_touched: load(&raw.pages_touched),
-        };
-        // What is read from a page after this is at least as new as what the meta-page says.
-        fence(Ordering::Acquire);
-        meta
+        }
     }
 
     /// The reader page as it is, without a system call.
@@ -354,9 +358,10 @@ impl Mapping {
         let header: &RawHeader = unsafe { page.cast().as_ref() };
 
         let commit = Commit::from_word(header.commit.load(Ordering::Relaxed));
-        // Pairs with the kernel's smp_wmb() before the store to commit: the data below commit is
-        // complete, and the time stamp is that of its first event. (Relaxed load and fence, as an
-        // acquire load on read-only memory must be.)
+        // Pairs with the smp_wmb() before the stores to commit. In rb_set_commit_to_write(): the data
+        // below commit is complete, and the time stamp is that of its first event. In
+        // CompletePage::mark_missed(): the number of lost events is stored. (Relaxed load and fence,
+        // as above.)
         fence(Ordering::Acquire);
         let time_stamp = header.time_stamp.load(Ordering::Relaxed);
 

@@ -193,6 +193,7 @@ impl Stream {
     /// The first error of a thread.
     pub fn finish(self, drain: bool) -> Result<Vec<Summary>> {
         let phase = if drain { DRAIN } else { QUIT };
+        // Pairs with the load in Worker::phase(): a thread that drains sees that tracing has ended.
         self.phase.store(phase, Ordering::Release);
         // Wait for all of them before looking at the first error.
         let ends: Vec<_> = self.cpus.into_iter().map(|(_, _, t)| t.join()).collect();
@@ -265,6 +266,7 @@ impl Worker {
     }
 
     fn phase(&self) -> u8 {
+        // Pairs with the store in Stream::finish().
         self.phase.load(Ordering::Acquire)
     }
 
