@@ -11,6 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/stage.sh"
 
+shopt -s nullglob
 series=$BUILD/patches
 command -v git >/dev/null || die "no git here: install it"
 
@@ -38,7 +39,7 @@ commit() { git add -f . && git commit -q --allow-empty --cleanup=verbatim -F -; 
 
 # The files that are changed, as they were; no more of the kernel is needed.
 git init -q -b series
-cat "$TOP"/patches/*.patch >"$scratch/all"
+cat "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch >"$scratch/all"
 patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
 	mkdir -p "$repo/$(dirname "$file")"
 	cp "$BUILD/pristine/$file" "$repo/$file"
@@ -47,7 +48,7 @@ commit <<<'Linux'
 git tag base
 
 overlay_files | LC_ALL=C sort >"$scratch/ours"
-for patch in "$TOP"/patches/*.patch; do
+for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch; do
 	name=$(basename "$patch")
 	stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null || die "$name does not apply"
 	read -r -a patterns < <(sed -n '/^---$/,/^diff /s/^Files: *//p' "$patch") || true
