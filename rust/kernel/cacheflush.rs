@@ -23,9 +23,13 @@ use core::{
 ///
 /// # Safety
 ///
-/// `size` bytes at `address` must be mapped kernel memory.
+/// `size` bytes at `address` must be mapped kernel memory. C takes the size as an `int`, so that it
+/// must be below 2 GiB.
 #[inline]
-pub unsafe fn flush_kernel_vmap_range(address: NonNull<c_void>, size: c_int) {
+pub unsafe fn flush_kernel_vmap_range(address: NonNull<c_void>, size: usize) {
+    // CAST: By the safety requirements of this function the size fits.
+    let size = size as c_int;
+
     // SAFETY: By the safety requirements of this function.
     unsafe { bindings::flush_kernel_vmap_range(address.as_ptr(), size) };
 }

@@ -26,11 +26,6 @@ impl<'a> TraceBuffer<'a> {
         Self(buffer)
     }
 
-    /// Whether another kernel or a hypervisor writes the buffer.
-    pub(crate) fn is_remote(self) -> bool {
-        !self.0.load(fields::buffer::REMOTE).is_null()
-    }
-
     /// The buffer of `cpu`.
     ///
     /// # Errors
@@ -50,6 +45,11 @@ pub(crate) struct CpuBuffer<'a>(Shared<'a, bindings::ring_buffer_per_cpu>);
 impl<'a> CpuBuffer<'a> {
     pub(crate) fn new(cpu_buffer: Shared<'a, bindings::ring_buffer_per_cpu>) -> Self {
         Self(cpu_buffer)
+    }
+
+    /// Whether another kernel or a hypervisor writes the buffer.
+    pub(crate) fn is_remote(self) -> bool {
+        !self.0.load(fields::cpu::REMOTE).is_null()
     }
 
     /// Whether the buffer is in memory that keeps it across a boot.
@@ -80,12 +80,12 @@ impl<'a> CpuBuffer<'a> {
 
     /// Locks the mapping. May sleep.
     pub(crate) fn lock_mapping(self) -> MappingGuard<'a> {
-        MappingGuard::lock(self, self.0)
+        MappingGuard::lock(self.0)
     }
 
     /// Locks the reader, which disables interrupts.
     pub(crate) fn lock_reader(self) -> ReaderGuard<'a> {
-        ReaderGuard::lock(self, self.0)
+        ReaderGuard::lock(self.0)
     }
 
     /// The reader, locked by the caller.
@@ -95,6 +95,6 @@ impl<'a> CpuBuffer<'a> {
     /// The caller must hold `reader_lock` for as long as the value lives.
     pub(crate) unsafe fn assume_reader_locked(self) -> ReaderGuard<'a> {
         // SAFETY: By the safety requirements of this function.
-        unsafe { ReaderGuard::assume_locked(self, self.0) }
+        unsafe { ReaderGuard::assume_locked(self.0) }
     }
 }

@@ -4,10 +4,10 @@
 
 use super::{
     buffer::CpuBuffer,
-    events,
-    reader_page::PageId,
+    raw::AccessGuard,
     reader_state::{
         MissedEvents,
+        PageId,
         ReaderGuard, //
     }, //
 };
@@ -36,18 +36,19 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
     if !reader.is_empty() {
         return Ok(false);
     }
+    reader.page().flush();
     reader.publish(None);
     Ok(true)
 }
 
-/// Consumes all events on the reader page, which is swapped for the next one before if it is read,
-/// and refreshes the meta-page.
+/// Swaps the reader page for the next one if it has been read, consumes all events on it, and
+/// refreshes the meta-page.
 ///
 /// Swaps the page at most once, and consumes only what was committed by then, up to
 /// [`MAX_EVENTS_PER_LOCK`] events in a critical section. So the function ends even if writers keep
 /// adding events, and whatever is on the page.
 ///
-/// The caller must exclude consumers that look at an event without the `reader_lock`. The
+/// `_access` is that of the CPU: other consumers look at events without the `reader_lock`. The
 /// `mapping_lock` is not needed: a buffer that is unmapped meanwhile only loses its meta-page.
 ///
 /// Mirrors C's `ring_buffer_map_get_reader()`.
@@ -55,7 +56,7 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
 /// # Errors
 ///
 /// `ENODEV` if the buffer is not mapped. An empty buffer is not an error.
-pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
+pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &AccessGuard<'_>) -> Result {
     let mut unread = None;
     let mut missed = None;
 
@@ -67,7 +68,7 @@ pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
         }
         unread = match unread {
             None => begin(&mut reader, &mut missed),
-            Some(unread) => resume(&mut reader, unread),
+            Some(unread) => resume(&mut reader, unread, &mut missed),
         };
         if unread.is_none() {
             reader.page().flush();
@@ -92,23 +93,23 @@ fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Opt
     }
 
     let page = reader.page();
-    let (id, size) = (page.id(), page.size());
 
-    if page.read() < size {
-        // Still to be reported if another reader has swapped the page in, or if the page was not
-        // complete.
+    if page.read() < page.size() {
+        // The events that were lost before the page have not been reported if another reader has
+        // swapped it in, or if it was not complete.
         if reader.missed() != MissedEvents::NONE && reader.complete_page().is_some() {
             *missed = Some(report_missed(reader));
         }
-        return consume(reader, size);
+        return consume(reader);
     }
 
     // What is there belongs to the page that was just read. Clear it, so that what is there after
     // the swap belongs to the new page.
+    let id = reader.page_id();
     let reported = reader.replace_missed(MissedEvents::NONE);
     let found = reader.next_page();
 
-    if reader.page().id() == id {
+    if reader.page_id() == id {
         // The page was not swapped: the writer has committed more to it meanwhile, or is stuck past
         // its end.
         reader.replace_missed(reported);
@@ -118,22 +119,23 @@ fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Opt
     if !found || reader.is_empty() {
         return None;
     }
-
-    let size = reader.page().size();
-    consume(reader, size)
+    consume(reader)
 }
 
-/// Consumes the next part of the reader page. Others could take the lock meanwhile, and may have
-/// consumed the page or reset the buffer.
-fn resume(reader: &mut ReaderGuard<'_>, unread: Unread) -> Option<Unread> {
-    let page = reader.page();
-
-    if page.id() != unread.page {
+/// Consumes the next part of the reader page.
+///
+/// Others could take the lock meanwhile, and may have swapped the page or reset the buffer. Then
+/// what is shown is theirs.
+fn resume(
+    reader: &mut ReaderGuard<'_>,
+    unread: Unread,
+    missed: &mut Option<MissedEvents>,
+) -> Option<Unread> {
+    if reader.page_id() != unread.page || reader.page().size() < unread.end {
+        *missed = None;
         return None;
     }
-
-    let end = unread.end.min(page.size());
-    consume(reader, end)
+    walk(reader, unread.end)
 }
 
 /// Reports the events that were lost before the reader page, and returns their number.
@@ -149,9 +151,11 @@ fn report_missed(reader: &mut ReaderGuard<'_>) -> MissedEvents {
     }
 
     let Some(mut page) = reader.complete_page() else {
-        // An interrupt in the middle of a write has filled the buffer. The writer still sets the
-        // size of the page, so that there is no place on it for a mark yet.
-        reader.log_commit_overrun(missed);
+        // The writer still sets the size of the page, so that there is no place on it for a mark
+        // yet. If the number is known, an interrupt in the middle of a write has filled the buffer.
+        if let MissedEvents::Count(events) = missed {
+            reader.log_commit_overrun(events);
+        }
         return missed;
     };
 
@@ -162,53 +166,25 @@ fn report_missed(reader: &mut ReaderGuard<'_>) -> MissedEvents {
     reader.replace_missed(MissedEvents::NONE)
 }
 
-/// Counts what is on the reader page before `end` as read. Returns what is left of that.
+/// Consumes what is committed of the reader page, or its first part. Returns the unread rest.
 ///
-/// A complete page is counted as a whole. Otherwise the events are walked, up to
-/// [`MAX_EVENTS_PER_LOCK`].
-fn consume(reader: &mut ReaderGuard<'_>, end: usize) -> Option<Unread> {
-    let page = reader.page();
-    let (id, start) = (page.id(), page.read());
+/// A complete page is counted as a whole. Otherwise the events are walked.
+fn consume(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
+    let size = reader.page().size();
 
-    if start >= end {
+    if reader.consume_page(size) {
         return None;
     }
-
-    let all_entries = if start == 0 {
-        reader
-            .complete_page()
-            .filter(|page| page.size() == end)
-            .map(|page| page.entries())
-    } else {
-        None
-    };
-    let (entries, length) = match all_entries {
-        Some(entries) => (entries, end),
-        None => walk(reader, start, end),
-    };
-
-    reader.advance(entries, length);
-    (start + length < end).then_some(Unread { page: id, end })
+    walk(reader, size)
 }
 
-/// Walks the events of the reader page from `start` to `end`. Returns their number and length.
-fn walk(reader: &mut ReaderGuard<'_>, start: usize, end: usize) -> (usize, usize) {
-    let page = reader.page();
-    // A page that was swapped in without an event had no time stamp then.
-    let stamp = if start == 0 {
-        page.time_stamp()
-    } else {
-        reader.read_stamp()
-    };
-    let walk = events::walk(page.committed(start, end), stamp, MAX_EVENTS_PER_LOCK);
-
-    reader.set_read_stamp(walk.stamp);
-    // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so, skip
-    // them.
-    let length = if walk.length == 0 {
-        end - start
-    } else {
-        walk.length
-    };
-    (walk.entries, length)
+/// Consumes up to [`MAX_EVENTS_PER_LOCK`] events before `end`. Returns the unread rest.
+fn walk(reader: &mut ReaderGuard<'_>, end: usize) -> Option<Unread> {
+    if reader.consume_events(end, MAX_EVENTS_PER_LOCK) {
+        return None;
+    }
+    Some(Unread {
+        page: reader.page_id(),
+        end,
+    })
 }

@@ -14,7 +14,10 @@ use super::{
     },
     buffer::CpuBuffer,
     ids::Ids,
-    layout::Layout,
+    layout::{
+        Layout,
+        Slot, //
+    },
     meta::{
         MetaPage,
         MetaWriter, //
@@ -25,6 +28,7 @@ use super::{
         Locked,
         MappingLock,
         ReaderLock,
+        ResizeDisabled,
         Shared, //
     },
     reader_state::ReaderGuard, //
@@ -37,28 +41,36 @@ use core::{
     }, //
 };
 use kernel::{
+    mm::virt::VmaMixedMap,
     page::{
         BorrowedPage,
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        MutexGuard, //
-    },
-    types::ScopeGuard, //
+    sync::MutexGuard, //
 };
 
-/// The sub-buffers of a mapped buffer by their ids. All are valid, see [`MapState`].
-pub(crate) type SubbufIds = Ids<*mut buffer_page>;
+/// A sub-buffer in the table of ids.
+#[derive(Clone, Copy)]
+pub(crate) struct Subbuf(NonNull<buffer_page>);
+
+impl Subbuf {
+    pub(crate) fn new(page: Shared<'_, buffer_page>) -> Self {
+        Self(page.as_non_null())
+    }
+}
+
+/// The sub-buffers of a mapped buffer by their ids.
+pub(crate) type SubbufIds = Ids<Option<Subbuf>>;
 
 /// What a mapped buffer has.
 ///
 /// # Invariants
 ///
-/// While C's per-CPU buffer points to the value, `ids` has all sub-buffers of that buffer, and
-/// the buffer has one unit of `resize_disabled` on behalf of it. So the sub-buffers do not change:
-/// resizing is disabled, and readers copy from a mapped buffer instead of taking its pages.
+/// While C's per-CPU buffer points to the value, `ids` has all sub-buffers of that buffer, whose
+/// memory is in the linear map, and a [`ResizeDisabled`] was left to the buffer. So the sub-buffers
+/// do not change: they are not resized, and readers copy from a mapped buffer instead of taking its
+/// pages.
 pub(crate) struct MapState {
     layout: Layout,
     ids: SubbufIds,
@@ -70,7 +82,7 @@ impl MapState {
     fn new(layout: Layout) -> Result<KBox<Self>> {
         let state = Self {
             layout,
-            ids: Ids::new(layout.nr_subbufs(), ptr::null_mut())?,
+            ids: Ids::new(layout.nr_subbufs(), None)?,
             meta: MetaPage::new(&layout)?,
         };
 
@@ -96,27 +108,26 @@ impl MapState {
     unsafe fn of<'a>(cpu: Shared<'_, ring_buffer_per_cpu>) -> Option<&'a Self> {
         let state: *mut Self = cpu.load(fields::cpu::MAP_STATE).cast();
 
-        // SAFETY: The pointer is null or from `MappingGuard::link()`, as nothing else stores to the
-        // field. It is unlinked and freed under both locks, of which the caller holds one.
+        // SAFETY: The pointer is null or from `BothGuard::link()`, as nothing else stores to the
+        // field. It is unlinked under both locks, of which the caller holds one, and freed later.
         unsafe { state.as_ref() }
     }
 }
 
 /// A CPU's buffer with its `mapping_lock` held.
 pub(crate) struct MappingGuard<'a> {
-    buffer: CpuBuffer<'a>,
     cpu: Locked<'a, ring_buffer_per_cpu, MappingLock>,
     _guard: MutexGuard<'a, ()>,
 }
 
 impl<'a> MappingGuard<'a> {
     /// Locks the mapping. May sleep.
-    pub(crate) fn lock(buffer: CpuBuffer<'a>, cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
+    pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::MAPPING_LOCK).lock();
 
         Self {
-            buffer,
-            // SAFETY: The lock was taken just above, and is released with the value.
+            // SAFETY: The lock was taken just above, and is released with the value. The number of
+            // users is stored by `link()`, with the state, and by `set_users()`, which keeps to it.
             cpu: unsafe { Locked::assume(cpu) },
             _guard: guard,
         }
@@ -180,11 +191,8 @@ impl<'a> MappingGuard<'a> {
     ///
     /// From there on other readers of the buffer copy its pages instead of taking them.
     fn map(&mut self) -> Result {
-        let cpu = *self.cpu;
-
-        disable_resize(cpu);
-        let resize = ScopeGuard::new(|| enable_resize(cpu));
-        let layout = self.buffer.layout().ok_or(E2BIG)?;
+        let resize = self.cpu.disable_resize();
+        let layout = CpuBuffer::new(*self.cpu).layout().ok_or(E2BIG)?;
 
         if layout.nr_subbufs() > 1 << RB_STATIC_BITS {
             return Err(E2BIG);
@@ -194,24 +202,26 @@ impl<'a> MappingGuard<'a> {
         let mut both = self.lock_both();
 
         both.reader.fill_ids(&mut state.ids)?;
-        both.link(Some(state));
+        both.link(state);
         both.reader.publish_pending();
-        resize.dismiss();
+        resize.leave();
         Ok(())
     }
 
     /// Makes a buffer with one VMA an unmapped one, in one critical section.
     fn unmap(&mut self) {
-        let state = self.lock_both().link(None);
+        let state = self.lock_both().unlink();
 
-        // Both locks are released: the memory can be given back.
+        // The `reader_lock` is released, so that the memory can be given back.
         drop(state);
-        enable_resize(*self.cpu);
+        // SAFETY: `map()` has left it, for the state that was just unlinked.
+        drop(unsafe { ResizeDisabled::take_over(*self.cpu) });
     }
 
     fn lock_both(&mut self) -> BothGuard<'_, 'a> {
+        // INVARIANT: The reader is of the same buffer.
         BothGuard {
-            reader: self.buffer.lock_reader(),
+            reader: ReaderGuard::lock(*self.cpu),
             mapping: self,
         }
     }
@@ -228,65 +238,74 @@ struct BothGuard<'m, 'a> {
 }
 
 impl BothGuard<'_, '_> {
-    /// Links `state` to C's buffer, with one VMA, or unlinks what is there. Returns what was linked
-    /// before.
-    fn link(&mut self, state: Option<KBox<MapState>>) -> Option<KBox<MapState>> {
-        let users = state.is_some().into();
-        // SAFETY: Both locks are held for as long as `self` lives.
-        let mut cpu = unsafe { Locked::<_, BothLocks>::assume(*self.mapping.cpu) };
-        let before: *mut MapState = cpu.load(fields::cpu::MAP_STATE).cast();
-
-        self.mapping.cpu.store(fields::cpu::USER_MAPPED, users);
-        cpu.store(
-            fields::cpu::MAP_STATE,
-            state.map_or(ptr::null_mut(), |state| KBox::into_raw(state).cast()),
-        );
-
-        // SAFETY: The pointer is null or from an earlier call of this function, which took it from
-        // a box. C's buffer does not point to it any more.
-        (!before.is_null()).then(|| unsafe { KBox::from_raw(before) })
+    fn locked(&mut self) -> Locked<'_, ring_buffer_per_cpu, BothLocks> {
+        // SAFETY: Both locks are held for as long as `self` is borrowed, by the type invariants.
+        // `link()` and `unlink()` store what they may.
+        unsafe { Locked::assume(*self.mapping.cpu) }
     }
-}
 
-/// Keeps the size of a buffer and of its sub-buffers from changing. May sleep.
-fn disable_resize(cpu: Shared<'_, ring_buffer_per_cpu>) {
-    // A resize in progress holds the mutex.
-    let _resizing = cpu.parent().lock(fields::buffer::MUTEX).lock();
+    /// Links `state` to C's buffer, which is not mapped, with one VMA.
+    fn link(&mut self, state: KBox<MapState>) {
+        self.locked()
+            .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
+        self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);
+    }
 
-    cpu.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
-}
+    /// Unlinks the state from C's buffer, which is mapped.
+    fn unlink(&mut self) -> KBox<MapState> {
+        let state = self.mapping.cpu.load(fields::cpu::MAP_STATE);
 
-fn enable_resize(cpu: Shared<'_, ring_buffer_per_cpu>) {
-    cpu.atomic(fields::cpu::RESIZE_DISABLED).add(-1, Relaxed);
+        self.mapping.cpu.store(fields::cpu::USER_MAPPED, 0);
+        self.locked().store(fields::cpu::MAP_STATE, ptr::null_mut());
+
+        // SAFETY: The buffer was mapped, so that the pointer is that of a box from `link()`. C's
+        // buffer does not point to it any more.
+        unsafe { KBox::from_raw(state.cast()) }
+    }
 }
 
 /// A buffer that is mapped. It stays so for as long as its [`MappingGuard`] is borrowed.
 pub(crate) struct Mapped<'a>(&'a MapState);
 
-impl<'a> Mapped<'a> {
-    /// The layout of the mapping.
-    pub(crate) fn layout(&self) -> Layout {
-        self.0.layout
-    }
+impl Mapped<'_> {
+    /// Fills `area` with the pages of the buffer. Mirrors C's `__rb_map_vma()`.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: `area` is not within the buffer or does not begin at a sub-buffer.
+    /// - Those of [`VmaMixedMap::vm_insert_pages`].
+    pub(crate) fn insert_into(&self, area: &VmaMixedMap) -> Result {
+        let layout = self.0.layout;
+        let (pgoff, len) = (area.start_pgoff(), area.nr_pages());
 
-    /// The meta-page.
-    pub(crate) fn meta_page(&self) -> BorrowedPage<'a> {
-        self.0.meta.page()
+        layout.check(pgoff, len).map_err(|_| EINVAL)?;
+
+        let pages = (0..len).map_while(|index| match layout.slot(pgoff + index) {
+            Slot::Meta => Some(self.0.meta.page()),
+            Slot::Padding => Some(BorrowedPage::zero_page(area.start() + index * PAGE_SIZE)),
+            Slot::SubBuffer { id, page } => self.subbuf_page(id, page),
+        });
+
+        // The range was checked, so that there is a page for each index.
+        if area.vm_insert_pages(area.start(), pages)? != len {
+            return Err(EINVAL);
+        }
+        Ok(())
     }
 
     /// Page `page` of the sub-buffer with the id `id`, if there is one.
-    pub(crate) fn subbuf_page(&self, id: usize, page: usize) -> Option<BorrowedPage<'a>> {
+    fn subbuf_page(&self, id: usize, page: usize) -> Option<BorrowedPage<'_>> {
         if page >= self.0.layout.subbuf_pages() {
             return None;
         }
 
-        // SAFETY: By the invariants of `MapState` the table has valid sub-buffers, which stay.
-        let subbuf = unsafe { Shared::from_raw(NonNull::new(self.0.ids.get(id)?)?) };
+        let Subbuf(subbuf) = self.0.ids.get(id)??;
+        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays.
+        let subbuf = unsafe { Shared::from_raw(subbuf.as_ptr()) };
         let data = NonNull::new(subbuf.load(fields::page::DATA))?;
 
-        // SAFETY: A sub-buffer has `subbuf_pages()` pages. They are in the linear map: a buffer
-        // whose memory is not cannot be mapped, see `vma::mmap()`. They are freed with the
-        // sub-buffer only, which stays.
+        // SAFETY: By the invariants of `MapState` the memory of the sub-buffer is in the linear
+        // map, and is freed with it only, which stays. It has `subbuf_pages()` pages.
         Some(unsafe { BorrowedPage::from_virt(data.cast().byte_add(page * PAGE_SIZE)) })
     }
 }

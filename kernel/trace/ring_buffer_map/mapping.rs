@@ -2,20 +2,12 @@
 
 //! Mapping and unmapping the buffer of a CPU.
 
-use super::{
-    buffer::CpuBuffer,
-    layout::Slot,
-    map_state::Mapped, //
-};
+use super::buffer::CpuBuffer;
 use kernel::{
     mm::virt::{
         flags,
         VmaMixedMap,
         VmaNew, //
-    },
-    page::{
-        BorrowedPage,
-        PAGE_SIZE, //
     },
     prelude::*,
     types::ScopeGuard, //
@@ -28,7 +20,9 @@ use kernel::{
 /// # Errors
 ///
 /// - `EPERM`: `vma` is writable, executable or private.
-/// - `EINVAL`: `vma` is not within the buffer or does not begin at a sub-buffer.
+/// - `EINVAL`: `vma` is not within the buffer or does not begin at a sub-buffer, or the buffer is a
+///   remote one.
+/// - `ENODEV`: the memory of the buffer is not in the linear map.
 /// - `E2BIG`: the buffer has more sub-buffers than an id can name.
 /// - `EBUSY`: there are too many users.
 /// - `EIO`: the list of sub-buffers is corrupt.
@@ -36,6 +30,10 @@ use kernel::{
 ///
 /// Whatever the error, the buffer is as before.
 pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
+    if cpu.is_remote() {
+        return Err(EINVAL);
+    }
+
     let area = seal(vma)?;
     let mut guard = cpu.lock_mapping();
 
@@ -45,7 +43,7 @@ pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
         let _ = guard.remove_user();
     });
 
-    populate(&guard.mapped().ok_or(ENODEV)?, area)?;
+    guard.mapped().ok_or(ENODEV)?.insert_into(area)?;
     guard.dismiss();
     Ok(())
 }
@@ -86,24 +84,4 @@ fn seal(vma: &VmaNew) -> Result<&VmaMixedMap> {
     vma.set_dontexpand();
     vma.set_dontdump();
     Ok(vma.set_mixedmap())
-}
-
-/// Fills `area` with the pages of a mapped buffer. Mirrors C's `__rb_map_vma()`.
-fn populate(mapped: &Mapped<'_>, area: &VmaMixedMap) -> Result {
-    let layout = mapped.layout();
-    let (pgoff, len) = (area.start_pgoff(), area.nr_pages());
-
-    layout.check(pgoff, len).map_err(|_| EINVAL)?;
-
-    let pages = (0..len).map_while(|index| match layout.slot(pgoff + index) {
-        Slot::Meta => Some(mapped.meta_page()),
-        Slot::Padding => Some(BorrowedPage::zero_page(area.start() + index * PAGE_SIZE)),
-        Slot::SubBuffer { id, page } => mapped.subbuf_page(id, page),
-    });
-
-    // All of them are there, as the range was checked.
-    if area.vm_insert_pages(area.start(), pages)? != len {
-        return Err(EINVAL);
-    }
-    Ok(())
 }

@@ -87,7 +87,8 @@ impl MetaPage {
     pub(crate) fn new(layout: &Layout) -> Result<Self> {
         let page = Page::alloc_page(GFP_USER | __GFP_ZERO)?;
         let meta = page.linear_address().ok_or(ENOMEM)?.cast();
-        // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`.
+        // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`. User space can get at
+        // the page by `VmaMixedMap::vm_insert_pages()` only, which keeps it from writing.
         let this = Self { page, meta };
         // SAFETY: There is no other pointer to the page yet.
         let mut writer = unsafe { this.assume_locked() };
@@ -105,7 +106,7 @@ impl MetaPage {
     pub(crate) unsafe fn assume_locked(&self) -> MetaWriter<'_> {
         // SAFETY: The struct is valid by the type invariants; the lock is held by the safety
         // requirements of this function.
-        MetaWriter(unsafe { Locked::assume(Shared::from_raw(self.meta)) })
+        MetaWriter(unsafe { Locked::assume(Shared::from_raw(self.meta.as_ptr())) })
     }
 
     /// The page, to map it.
@@ -154,16 +155,12 @@ impl MetaWriter<'_> {
         meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
 
         // User space that sees the id of a new reader page must see what belongs to it. Pairs with
-        // the acquiring load of the id there.
+        // the acquiring loads in Mapping::meta() of ringmap and in reader_id() of the sample and of
+        // the kselftests.
         smp_mb(Write);
         meta.store(fields::meta::READER_ID, reader_id);
 
         // SAFETY: The meta-page is a page of kernel memory.
-        unsafe {
-            flush_kernel_vmap_range(
-                NonNull::new_unchecked(meta.as_ptr().cast()),
-                PAGE_SIZE as i32,
-            )
-        };
+        unsafe { flush_kernel_vmap_range(meta.as_non_null().cast(), PAGE_SIZE) };
     }
 }

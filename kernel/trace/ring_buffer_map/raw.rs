@@ -4,8 +4,8 @@
 //!
 //! Writers change a ring buffer at any time and without a lock. So there is no Rust reference to
 //! one of its structs or to a field of one. A [`Shared`] is a pointer to such a struct. Its fields
-//! are words, loaded one at a time as by `READ_ONCE()`; a [`Field`] names one, with its type and
-//! the lock that protects it. A [`Locked`] is a [`Shared`] with that lock held, and the only way to
+//! are words, loaded one at a time as by `READ_ONCE()`. A [`Field`] names one, with its type and the
+//! lock that protects it. A [`Locked`] is a [`Shared`] with that lock held, and the only way to
 //! store to the field.
 //!
 //! The C functions that the mapping calls are here, too, as methods of the struct that they work
@@ -24,7 +24,8 @@ use core::{
     mem::{
         align_of,
         offset_of,
-        size_of, //
+        size_of,
+        ManuallyDrop, //
     },
     ops::Deref,
     ptr::NonNull, //
@@ -35,7 +36,10 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
-        atomic::Atomic,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         lock::{
             Backend,
             Lock, //
@@ -48,17 +52,31 @@ use kernel::{
 
 pub(crate) mod fields;
 
-/// The `reader_lock` of a CPU's buffer.
+// The locks of fields. Code that creates a [`Locked`] for one of them must keep to what is said here
+// of the values that it stores.
+
+/// The `reader_lock` of a CPU's buffer. Any value may be stored.
 pub(crate) enum ReaderLock {}
 
-/// The `mapping_lock` of a CPU's buffer.
+/// The [`ReaderLock`]. The value is an index into the committed bytes of the page.
+pub(crate) enum ReaderIndex {}
+
+/// The [`ReaderLock`], on a page that the writers have left. The value is a size of the page's data
+/// and flags.
+pub(crate) enum CompletePageLock {}
+
+/// The `mapping_lock` of a CPU's buffer. The number of users is 0 if and only if there is no state.
 pub(crate) enum MappingLock {}
 
-/// Both [`MappingLock`] and [`ReaderLock`]. Each of them alone keeps the field from changing.
+/// Both [`MappingLock`] and [`ReaderLock`]. Each of them alone keeps the field from changing. The
+/// pointer is to a state, or null.
 pub(crate) enum BothLocks {}
 
 /// Fields that Rust only loads.
 pub(crate) enum LoadOnly {}
+
+// 64-bit fields are words.
+const _: () = assert!(usize::BITS == 64);
 
 /// Types that are loaded and stored in one access.
 ///
@@ -71,9 +89,9 @@ pub(crate) unsafe trait Word: Copy {}
 unsafe impl Word for u32 {}
 // SAFETY: It is an integer of at most the size of a machine word.
 unsafe impl Word for i32 {}
-// SAFETY: It is an integer of the size of a machine word, as the mapping needs 64 bits.
+// SAFETY: It is an integer of the size of a machine word, see above.
 unsafe impl Word for u64 {}
-// SAFETY: It is an integer of the size of a machine word, as the mapping needs 64 bits.
+// SAFETY: It is an integer of the size of a machine word, see above.
 unsafe impl Word for i64 {}
 // SAFETY: It is an integer of the size of a machine word.
 unsafe impl Word for usize {}
@@ -84,7 +102,10 @@ unsafe impl<T> Word for *mut T {}
 ///
 /// # Invariants
 ///
-/// A `T` has a field of type `U`, aligned and of the same size, at `offset`.
+/// - A `T` has a field of type `U`, aligned and of the same size, at `offset`.
+/// - Nobody stores to the field without `L`. A holder of `L` may store any `U` that `L` allows.
+/// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the
+///   [`Link`] protects, for as long as that lock is held.
 pub(crate) struct Field<T, U, L> {
     offset: usize,
     _type: PhantomData<fn(T) -> (U, L)>,
@@ -99,6 +120,17 @@ impl<T, U, L> Clone for Field<T, U, L> {
 impl<T, U, L> Copy for Field<T, U, L> {}
 
 impl<T, U, L> Field<T, U, L> {
+    /// Creates a [`Field`].
+    ///
+    /// # Safety
+    ///
+    /// - `offset` must be that of the field that `_type` was made for.
+    /// - The field must be protected as the invariants of the type say.
+    const unsafe fn new(offset: usize, _type: PhantomData<fn(T) -> (U, L)>) -> Self {
+        // INVARIANT: By the safety requirements, and as `typed()` and `storage()` check the type.
+        Self { offset, _type }
+    }
+
     /// `_access` does not compile unless the field has the type `U` and is aligned.
     const fn typed(_access: fn(&T) -> &U) -> PhantomData<fn(T) -> (U, L)> {
         PhantomData
@@ -136,11 +168,13 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `T` that is valid for `'a`.
-    pub(crate) unsafe fn from_raw(ptr: NonNull<T>) -> Self {
+    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(ptr: *mut T) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self {
-            ptr,
+            // SAFETY: By the safety requirements of this function.
+            ptr: unsafe { NonNull::new_unchecked(ptr) },
             _valid: PhantomData,
         }
     }
@@ -148,6 +182,11 @@ impl<'a, T> Shared<'a, T> {
     /// The pointer, to compare it or to hand it to C.
     pub(crate) fn as_ptr(self) -> *mut T {
         self.ptr.as_ptr()
+    }
+
+    /// The pointer, to keep it.
+    pub(crate) fn as_non_null(self) -> NonNull<T> {
+        self.ptr
     }
 
     #[inline(always)]
@@ -166,7 +205,7 @@ impl<'a, T> Shared<'a, T> {
     }
 
     /// An atomic counter of C.
-    pub(crate) fn atomic(self, field: Field<T, i32, Atomic<i32>>) -> &'a Atomic<i32> {
+    fn atomic(self, field: Field<T, i32, Atomic<i32>>) -> &'a Atomic<i32> {
         // SAFETY: By the type invariants the counter is valid for `'a`. C accesses an `atomic_t` by
         // atomic operations only.
         unsafe { Atomic::from_ptr(self.word(field)) }
@@ -187,7 +226,7 @@ impl<'a, T> Shared<'a, T> {
 ///
 /// # Invariants
 ///
-/// `L` is held for as long as the value lives, by this context.
+/// For as long as the value lives, this context holds `L`, or has the only pointer to the struct.
 pub(crate) struct Locked<'a, T, L> {
     shared: Shared<'a, T>,
     _lock: PhantomData<L>,
@@ -209,7 +248,7 @@ impl<'a, T, L> Locked<'a, T, L> {
     /// # Safety
     ///
     /// The caller must hold the lock `L` that protects `shared`, or have the only pointer to it,
-    /// for as long as the value lives.
+    /// for as long as the value lives. It must store only values that `L` allows.
     #[inline(always)]
     pub(crate) unsafe fn assume(shared: Shared<'a, T>) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -235,9 +274,12 @@ impl<'a, T, L> Locked<'a, T, L> {
     pub(crate) fn follow<U>(&self, field: Field<T, *mut U, Link<L>>) -> LookAt<Locked<'_, U, L>> {
         let ptr = self.load(field);
 
-        // SAFETY: The lock is held for as long as `self` is borrowed, by the type invariants. The
-        // pointer is to a valid struct that the lock protects by the definition of `Link`.
-        LookAt(unsafe { Locked::assume(Shared::from_raw(NonNull::new_unchecked(ptr))) })
+        // SAFETY: The lock is held for as long as `self` is borrowed, by the type invariants. So
+        // the pointer is to a valid struct, by those of `Field`.
+        let struct_ = unsafe { Shared::from_raw(ptr) };
+
+        // SAFETY: The same lock protects the struct, by the type invariants of `Field`.
+        LookAt(unsafe { Locked::assume(struct_) })
     }
 
     /// As [`Self::follow`], to change the struct.
@@ -264,12 +306,23 @@ impl<T> Deref for LookAt<T> {
 }
 
 impl<'a> Shared<'a, ring_buffer_per_cpu> {
+    /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
+    pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
+        // A resize in progress holds the mutex.
+        let _resizing = self.parent().lock(fields::buffer::MUTEX).lock();
+
+        self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+        // INVARIANT: The unit was added just above.
+        ResizeDisabled(self)
+    }
+
     /// The buffer of all CPUs that this one is of.
     pub(crate) fn parent(self) -> Shared<'a, trace_buffer> {
         let parent = self.load(fields::cpu::BUFFER);
 
-        // SAFETY: It is set before the buffer of a CPU is used, and lives longer.
-        unsafe { Shared::from_raw(NonNull::new_unchecked(parent)) }
+        // SAFETY: A buffer of a CPU always has one. It may change, as taking a snapshot swaps the
+        // buffers of a CPU between two of them, but both live for as long as the instance does.
+        unsafe { Shared::from_raw(parent) }
     }
 
     /// The id of the sub-buffer `page` if the buffer is persistent: the place of the page in its
@@ -296,13 +349,45 @@ impl<'a> Shared<'a, trace_buffer> {
         }
 
         let buffers = self.load(fields::buffer::BUFFERS);
-        // SAFETY: The array has an entry for each possible CPU. That of a CPU in the mask is set
-        // and stays: trace_rb_cpu_prepare() sets it before the bit, and has each CPU execute a
-        // barrier in between, so that none is needed here.
-        let buffer = unsafe { buffers.add(cpu.as_u32() as usize).read() };
+        // SAFETY: The array has an entry for each possible CPU. That of a CPU in the mask is set:
+        // trace_rb_cpu_prepare() sets it before the bit and, once the system is running, has each
+        // CPU execute a barrier in between, so that none is needed here. A snapshot may swap it for
+        // another one.
+        let buffer = unsafe { buffers.add(cpu.as_u32() as usize).read_volatile() };
 
-        // SAFETY: The buffer of a CPU lives as long as the buffer of all CPUs.
-        NonNull::new(buffer).map(|buffer| unsafe { Shared::from_raw(buffer) })
+        // SAFETY: It is valid, and lives as long as the buffer of all CPUs.
+        Some(unsafe { Shared::from_raw(buffer) })
+    }
+}
+
+/// One unit of the count that disables resizing of a buffer. Takes it back when it is dropped.
+///
+/// # Invariants
+///
+/// The value owns one unit of `resize_disabled`.
+#[must_use = "resizing is enabled again immediately when the value is unused"]
+pub(crate) struct ResizeDisabled<'a>(Shared<'a, ring_buffer_per_cpu>);
+
+impl<'a> ResizeDisabled<'a> {
+    /// Leaves the unit to the buffer.
+    pub(crate) fn leave(self) {
+        core::mem::forget(self);
+    }
+
+    /// Takes over a unit that was left to the buffer.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::leave`] must have left a unit to `cpu`, which was not taken over yet.
+    pub(crate) unsafe fn take_over(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
+        // INVARIANT: By the safety requirements of this function.
+        Self(cpu)
+    }
+}
+
+impl Drop for ResizeDisabled<'_> {
+    fn drop(&mut self) {
+        self.0.atomic(fields::cpu::RESIZE_DISABLED).add(-1, Relaxed);
     }
 }
 
@@ -317,13 +402,19 @@ impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
 
     /// The head page: the sub-buffer of the ring with the oldest events. Mirrors
     /// `rb_set_head_page()`.
-    pub(crate) fn head_page(&mut self) -> Option<Locked<'_, buffer_page, ReaderLock>> {
+    pub(crate) fn head_page(&mut self) -> Option<RingPage<'_>> {
         // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        let head = NonNull::new(unsafe { bindings::rb_map_set_head_page(self.as_ptr()) })?;
+        let head = unsafe { bindings::rb_map_set_head_page(self.as_ptr()) };
 
-        // SAFETY: It is a sub-buffer of the ring, which the lock protects, and none of which is
-        // freed while the lock is held.
-        Some(unsafe { Locked::assume(Shared::from_raw(head)) })
+        if head.is_null() {
+            return None;
+        }
+        // SAFETY: It is a sub-buffer of the ring, none of which is freed while the lock is held.
+        let head = unsafe { Shared::from_raw(head) };
+
+        // INVARIANT: The head page is in the ring.
+        // SAFETY: The `reader_lock` protects it.
+        Some(RingPage(unsafe { Locked::assume(head) }))
     }
 
     /// The id of the reader page. Mirrors `rb_page_id()`.
@@ -333,21 +424,37 @@ impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
     }
 }
 
-impl Locked<'_, buffer_page, ReaderLock> {
-    /// Steps to the sub-buffer behind this one in the ring. Mirrors `rb_inc_page()`.
+/// A sub-buffer of the ring, with the `reader_lock` of the buffer held.
+///
+/// # Invariants
+///
+/// The sub-buffer is in the ring, so that it is not the reader page.
+pub(crate) struct RingPage<'a>(Locked<'a, buffer_page, ReaderLock>);
+
+impl<'a> RingPage<'a> {
+    /// The sub-buffer itself.
+    pub(crate) fn page(&mut self) -> &mut Locked<'a, buffer_page, ReaderLock> {
+        &mut self.0
+    }
+
+    /// Steps to the sub-buffer behind this one. Mirrors `rb_inc_page()`.
+    ///
+    /// As in C, the pointers of the ring are trusted.
     #[inline(always)]
     pub(crate) fn step(&mut self) {
         const _: () = assert!(offset_of!(buffer_page, list) == 0);
 
         // Writers keep flags in the lower bits of the pointer.
         let next = self
+            .0
             .load(fields::page::NEXT)
             .map_addr(|next| next & !(bindings::RB_FLAG_MASK as usize))
             .cast();
 
-        // SAFETY: A sub-buffer of the ring points to another one, and none of them is freed while
-        // the lock is held. C trusts the pointers, too.
-        self.shared = unsafe { Shared::from_raw(NonNull::new_unchecked(next)) };
+        // INVARIANT: What a sub-buffer of the ring points to is in the ring.
+        // SAFETY: By the type invariants it points to another one, none of which is freed while the
+        // lock is held.
+        self.0.shared = unsafe { Shared::from_raw(next) };
     }
 }
 
@@ -370,7 +477,7 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         unsafe {
             let info = bindings::trace_map_info(file);
 
-            Shared::from_raw(NonNull::new_unchecked(info))
+            Shared::from_raw(info)
         }
     }
 
@@ -380,7 +487,7 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         unsafe {
             let array = bindings::trace_map_array(self.as_ptr());
 
-            Shared::from_raw(NonNull::new_unchecked(array))
+            Shared::from_raw(array)
         }
     }
 
@@ -391,7 +498,7 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         unsafe {
             let buffer = bindings::trace_map_buffer(self.as_ptr());
 
-            Shared::from_raw(NonNull::new_unchecked(buffer))
+            Shared::from_raw(buffer)
         }
     }
 
@@ -413,14 +520,16 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         to_result(unsafe { bindings::trace_map_wait(self.as_ptr()) })
     }
 
-    /// Excludes other consumers of the CPU's events. May sleep.
+    /// Takes the right to consume the CPU's events. May sleep.
     pub(crate) fn lock_access(self) -> AccessGuard<'a> {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_access_lock(self.as_ptr()) };
+        let cpu = self.cpu();
 
+        // SAFETY: The CPU of an open file is a possible one.
+        unsafe { bindings::trace_map_access_lock(cpu) };
         // INVARIANT: It was locked just above.
         AccessGuard {
-            info: self,
+            cpu,
+            _file: PhantomData,
             _not_send: NotThreadSafe,
         }
     }
@@ -433,24 +542,41 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
 ///
 /// # Invariants
 ///
-/// This context has locked the access to the CPU of `info`.
+/// Only this context has the right. Unless the value is in a [`ManuallyDrop`], it has locked it.
 #[must_use = "the access unlocks immediately when the guard is unused"]
 pub(crate) struct AccessGuard<'a> {
-    info: Shared<'a, ftrace_buffer_info>,
+    cpu: i32,
+    _file: PhantomData<&'a ()>,
     _not_send: NotThreadSafe,
+}
+
+impl AccessGuard<'static> {
+    /// The right to consume the events of `cpu`, which the caller has. It is not given back.
+    ///
+    /// # Safety
+    ///
+    /// No other context may have the right for as long as the value lives.
+    pub(crate) unsafe fn assume_locked(cpu: i32) -> ManuallyDrop<Self> {
+        // INVARIANT: By the safety requirements of this function.
+        ManuallyDrop::new(Self {
+            cpu,
+            _file: PhantomData,
+            _not_send: NotThreadSafe,
+        })
+    }
 }
 
 impl Drop for AccessGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this context has locked it.
-        unsafe { bindings::trace_map_access_unlock(self.info.as_ptr()) };
+        unsafe { bindings::trace_map_access_unlock(self.cpu) };
     }
 }
 
 /// Functions of `trace.c` for snapshots of an instance.
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl<'a> Shared<'a, trace_array> {
-    /// Locks what snapshots and mappings of the instance exclude each other by.
+    /// Locks the count of mappings and the count of users that may take a snapshot.
     pub(crate) fn lock_snapshots(self) -> SnapshotGuard<'a> {
         // SAFETY: The instance is valid by the type invariants, and C has initialised its lock.
         let lock = unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) };
@@ -461,10 +587,10 @@ impl<'a> Shared<'a, trace_array> {
         }
     }
 
-    /// Whether there is a buffer to swap with.
-    pub(crate) fn is_snapshot_allocated(self) -> bool {
+    /// Whether the instance ever had a buffer to swap with.
+    pub(crate) fn had_snapshot(self) -> bool {
         // SAFETY: The instance is valid by the type invariants.
-        unsafe { bindings::trace_map_snapshot_allocated(self.as_ptr()) }
+        unsafe { bindings::trace_map_had_snapshot(self.as_ptr()) }
     }
 }
 
@@ -489,7 +615,7 @@ impl SnapshotGuard<'_> {
         unsafe { bindings::trace_map_set_count(self.array.as_ptr(), count) };
     }
 
-    /// Whether somebody may take a snapshot.
+    /// Whether there are users that may take a snapshot.
     pub(crate) fn is_armed(&self) -> bool {
         // SAFETY: The instance is valid by the type invariants of `Shared`.
         unsafe { bindings::trace_map_snapshot_armed(self.array.as_ptr()) }

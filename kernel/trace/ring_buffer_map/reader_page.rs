@@ -9,6 +9,7 @@ use super::{
     bindings::{
         buffer_data_page,
         buffer_page,
+        ring_buffer_per_cpu,
         RB_MISSED_EVENTS,
         RB_MISSED_MASK,
         RB_MISSED_STORED,
@@ -16,21 +17,24 @@ use super::{
     },
     raw::{
         fields,
+        CompletePageLock,
         Locked,
         LookAt,
+        ReaderIndex,
         ReaderLock, //
     },
     reader_state::MissedEvents, //
 };
 use core::{
-    ffi::c_void,
     mem::offset_of,
-    ptr::NonNull,
     slice, //
 };
 use kernel::{
     cacheflush::flush_kernel_vmap_range,
-    page::PAGE_SIZE,
+    page::{
+        is_linear_address,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::barrier::{
         smp_mb,
@@ -41,10 +45,6 @@ use kernel::{
 
 /// The size of the header of a sub-buffer, in bytes.
 const PAGE_HEADER: usize = offset_of!(buffer_data_page, data);
-
-/// What tells sub-buffers apart, without access to them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PageId(usize);
 
 type Subbuf<'a> = Locked<'a, buffer_page, ReaderLock>;
 
@@ -60,8 +60,9 @@ impl<'a> ReaderPage<'a> {
         Self(page)
     }
 
-    pub(crate) fn id(&self) -> PageId {
-        PageId(self.0.as_ptr().addr())
+    /// The address of the sub-buffer, to tell it from others.
+    pub(crate) fn addr(&self) -> usize {
+        self.0.as_ptr().addr()
     }
 
     /// How many bytes of it are read.
@@ -98,29 +99,35 @@ impl<'a> ReaderPage<'a> {
         // SAFETY: The range is within the memory of the page, which has `capacity()` bytes of data.
         // Nobody writes to committed bytes of the reader page for as long as `self` is borrowed:
         // writers append behind them, `CompletePage::mark_missed()` needs the page for itself, and
-        // user space maps the page read-only.
+        // user space cannot write to the page, see `VmaMixedMap::vm_insert_pages()`.
         unsafe { slice::from_raw_parts(bytes(&self.0).add(start), end - start) }
+    }
+
+    /// Whether its memory is in the kernel's linear map.
+    pub(crate) fn is_linear(&self) -> bool {
+        is_linear_address(self.0.follow(fields::page::DATA).as_non_null().cast())
     }
 
     /// Makes the page visible to user space where data caches are not coherent.
     pub(crate) fn flush(&self) {
-        let page = self.0.follow(fields::page::DATA);
-        let size = subbuf_size(&self.0) as i32;
+        let data = self.0.follow(fields::page::DATA);
 
-        // SAFETY: The sub-buffer is kernel memory of this size.
-        unsafe {
-            flush_kernel_vmap_range(NonNull::<c_void>::new_unchecked(page.as_ptr().cast()), size)
-        };
+        // SAFETY: The sub-buffer is kernel memory of this size, which is at most some MiB.
+        unsafe { flush_kernel_vmap_range(data.as_non_null().cast(), subbuf_size(&self.0)) };
     }
+}
 
-    /// Counts the next `bytes` bytes of the page as read, as far as they are committed.
-    pub(crate) fn advance(mut page: Subbuf<'_>, bytes: usize) {
-        let read = page.load(fields::page::READ) as usize;
+/// Counts the next `bytes` bytes of the reader page as read, as far as they are committed.
+pub(crate) fn advance(cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>, bytes: usize) {
+    let page = cpu.follow_mut(fields::cpu::READER_PAGE);
+    let read = page.load(fields::page::READ) as usize;
+    let read = read.saturating_add(bytes).min(size(&page));
 
-        // Readers in C trust the index.
-        let read = read.saturating_add(bytes).min(size(&page));
-        page.store(fields::page::READ, read as u32);
-    }
+    // SAFETY: The lock is held by the type invariants of `Locked`. The index is not behind the
+    // committed bytes.
+    let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page) };
+
+    page.store(fields::page::READ, read as u32);
 }
 
 /// The reader page of a buffer once all its events are committed.
@@ -132,9 +139,23 @@ impl<'a> ReaderPage<'a> {
 pub(crate) struct CompletePage<'a>(Subbuf<'a>);
 
 impl<'a> CompletePage<'a> {
-    /// The caller must have seen that the writers have left the page.
-    pub(crate) fn new(page: Subbuf<'a>) -> Self {
-        Self(page)
+    /// The reader page of `cpu`, if the writers have left it.
+    pub(crate) fn of(cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Option<Self> {
+        let commit_page = cpu.load(fields::cpu::COMMIT_PAGE);
+
+        // Orders the load of `commit_page` before those of the page. Pairs with the
+        // smp_store_release() in rb_set_commit_to_write(), which steps to the next page after the
+        // last commit to this one.
+        smp_mb(Read);
+
+        let page = cpu.follow_mut(fields::cpu::READER_PAGE);
+
+        if commit_page == page.as_ptr() {
+            return None;
+        }
+        // INVARIANT: The step was seen, so that the writers have left the page. They do not come
+        // back to the reader page.
+        Some(Self(page))
     }
 
     /// How many bytes of it are committed.
@@ -164,19 +185,23 @@ impl<'a> CompletePage<'a> {
             if capacity(&self.0).saturating_sub(end) >= size_of::<u64>() {
                 // SAFETY: By the check the number is within the memory of the page. It overwrites
                 // nothing but padding: there is no event from `end` on, and by the type invariants
-                // no writer will add one. `&mut self` excludes slices of the page.
+                // no writer will add one. The value borrows the reader for itself, so that there is
+                // no slice of the page.
                 unsafe { bytes(&self.0).add(end).cast::<u64>().write_unaligned(count) };
                 flags |= RB_MISSED_STORED;
             }
         }
 
-        // User space that sees the flag must see the number. Pairs with the acquiring load of
-        // `commit` there.
+        let data = self.0.follow(fields::page::DATA);
+        // SAFETY: The lock is held and the writers have left the page by the type invariants. The
+        // size is that of the events.
+        let mut data = unsafe { Locked::<_, CompletePageLock>::assume(**data) };
+
+        // User space that sees the flag must see the number. Pairs with the acquiring loads in
+        // Mapping::reader() of ringmap and in subbuf_commit() of the kselftests.
         smp_mb(Write);
         // C adds the flags as an int, so that the upper half of the word is set as well.
-        self.0
-            .follow_mut(fields::page::DATA)
-            .store(fields::data::COMMIT, end as i64 | i64::from(flags as i32));
+        data.store(fields::data::COMMIT, end as i64 | i64::from(flags as i32));
     }
 }
 

@@ -9,6 +9,7 @@
 use super::{
     bindings::ring_buffer_per_cpu,
     buffer::CpuBuffer,
+    events,
     map_state::{
         MapState,
         SubbufIds, //
@@ -22,6 +23,7 @@ use super::{
         Shared, //
     },
     reader_page::{
+        self,
         CompletePage,
         ReaderPage, //
     },
@@ -29,13 +31,7 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        barrier::{
-            smp_mb,
-            Read, //
-        },
-        RawSpinLockIrqGuard, //
-    }, //
+    sync::RawSpinLockIrqGuard, //
 };
 
 /// A number of events that were lost.
@@ -75,23 +71,29 @@ impl MissedEvents {
     }
 }
 
+/// What tells a visit of the reader to a sub-buffer from others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageId {
+    addr: usize,
+    /// How often the reader page had been swapped.
+    swaps: usize,
+}
+
 /// A CPU's buffer with its `reader_lock` held, by this value or by its creator.
 ///
 /// What changes the state or hands the reader page back to the writers takes `&mut self`. So no
 /// [`ReaderPage`], and no slice of one, can be used after that.
 pub(crate) struct ReaderGuard<'a> {
-    buffer: CpuBuffer<'a>,
     cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>,
     _guard: Option<RawSpinLockIrqGuard<'a, ()>>,
 }
 
 impl<'a> ReaderGuard<'a> {
     /// Locks the reader, which disables interrupts.
-    pub(crate) fn lock(buffer: CpuBuffer<'a>, cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
+    pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::READER_LOCK).lock();
 
         Self {
-            buffer,
             // SAFETY: The lock was taken just above, and is released with the value.
             cpu: unsafe { Locked::assume(cpu) },
             _guard: Some(guard),
@@ -103,16 +105,16 @@ impl<'a> ReaderGuard<'a> {
     /// # Safety
     ///
     /// The caller must hold `reader_lock` for as long as the value lives.
-    pub(crate) unsafe fn assume_locked(
-        buffer: CpuBuffer<'a>,
-        cpu: Shared<'a, ring_buffer_per_cpu>,
-    ) -> Self {
+    pub(crate) unsafe fn assume_locked(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         Self {
-            buffer,
             // SAFETY: By the safety requirements of this function.
             cpu: unsafe { Locked::assume(cpu) },
             _guard: None,
         }
+    }
+
+    fn buffer(&self) -> CpuBuffer<'a> {
+        CpuBuffer::new(*self.cpu)
     }
 
     /// Whether the buffer is mapped.
@@ -122,12 +124,12 @@ impl<'a> ReaderGuard<'a> {
 
     /// Whether the pages must stay valid for the next boot, and so may not be marked.
     pub(crate) fn is_persistent(&self) -> bool {
-        self.buffer.is_persistent()
+        self.buffer().is_persistent()
     }
 
     /// Whether no event waits to be read.
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer().is_empty()
     }
 
     /// The reader page.
@@ -147,18 +149,15 @@ impl<'a> ReaderGuard<'a> {
     ///
     /// All its events are committed then, and what is loaded of it is final.
     pub(crate) fn complete_page(&mut self) -> Option<CompletePage<'_>> {
-        let commit_page = self.cpu.load(fields::cpu::COMMIT_PAGE);
+        CompletePage::of(&mut self.cpu)
+    }
 
-        // Orders the load of `commit_page` before those of the page. Pairs with the
-        // smp_store_release() in rb_set_commit_to_write(), which steps to the next page after the
-        // last commit to this one.
-        smp_mb(Read);
-
-        let page = self.cpu.follow_mut(fields::cpu::READER_PAGE);
-
-        // INVARIANT: The step was seen, so that the writers have left the page. They do not come
-        // back to the reader page.
-        (commit_page != page.as_ptr()).then(|| CompletePage::new(page))
+    /// What tells the reader page, and this visit to it, from others.
+    pub(crate) fn page_id(&self) -> PageId {
+        PageId {
+            addr: self.page().addr(),
+            swaps: self.cpu.load(fields::cpu::CNT),
+        }
     }
 
     /// The events that were lost before the reader page and that have not been reported.
@@ -174,26 +173,65 @@ impl<'a> ReaderGuard<'a> {
         before
     }
 
-    /// The time stamp of the last event that was read.
-    pub(crate) fn read_stamp(&self) -> u64 {
-        self.cpu.load(fields::cpu::READ_STAMP)
+    /// Consumes the reader page as a whole, if it is complete, unread and has `size` bytes.
+    ///
+    /// Returns whether it was consumed.
+    pub(crate) fn consume_page(&mut self, size: usize) -> bool {
+        if self.page().read() != 0 {
+            return false;
+        }
+
+        let Some(page) = self.complete_page() else {
+            return false;
+        };
+        let (entries, page_size) = (page.entries(), page.size());
+
+        if page_size != size {
+            return false;
+        }
+        self.advance(entries, size);
+        true
     }
 
-    /// Sets the time stamp of the last event that was read.
-    pub(crate) fn set_read_stamp(&mut self, stamp: u64) {
-        self.cpu.store(fields::cpu::READ_STAMP, stamp);
+    /// Consumes up to `max` events of the reader page before the byte `end`. Returns whether all of
+    /// them were consumed.
+    pub(crate) fn consume_events(&mut self, end: usize, max: usize) -> bool {
+        let page = self.page();
+        let start = page.read();
+
+        if start >= end {
+            return true;
+        }
+
+        // A page that was swapped in without an event had no time stamp then.
+        let stamp = if start == 0 {
+            page.time_stamp()
+        } else {
+            self.cpu.load(fields::cpu::READ_STAMP)
+        };
+        let walk = events::walk(page.committed(start, end), stamp, max);
+        // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so,
+        // skip them.
+        let length = if walk.length == 0 {
+            end - start
+        } else {
+            walk.length
+        };
+
+        self.cpu.store(fields::cpu::READ_STAMP, walk.stamp);
+        self.advance(walk.entries, length);
+        start + length >= end
     }
 
     /// Counts the next `bytes` bytes of the reader page, with `entries` events, as read. Mirrors
     /// what `rb_advance_reader()` counts.
-    pub(crate) fn advance(&mut self, entries: usize, bytes: usize) {
-        let cpu = &mut self.cpu;
-        let read = cpu.load(fields::cpu::READ).wrapping_add(entries);
-        let read_bytes = cpu.load(fields::cpu::READ_BYTES).wrapping_add(bytes);
+    fn advance(&mut self, entries: usize, bytes: usize) {
+        let read = self.cpu.load(fields::cpu::READ).wrapping_add(entries);
+        let read_bytes = self.cpu.load(fields::cpu::READ_BYTES).wrapping_add(bytes);
 
-        cpu.store(fields::cpu::READ, read);
-        cpu.store(fields::cpu::READ_BYTES, read_bytes);
-        ReaderPage::advance(cpu.follow_mut(fields::cpu::READER_PAGE), bytes);
+        self.cpu.store(fields::cpu::READ, read);
+        self.cpu.store(fields::cpu::READ_BYTES, read_bytes);
+        reader_page::advance(&mut self.cpu, bytes);
     }
 
     /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.
@@ -217,9 +255,9 @@ impl<'a> ReaderGuard<'a> {
 
             (pending != MissedEvents::NONE).then_some(pending)
         });
-        // The missed-events flag of a page is cleared when the page goes back to the writers, so
-        // it tells whether the number that is shown is that of this page. Pages of persistent
-        // buffers are never flagged.
+        // The missed-events flag of a page is cleared when the page goes back to the writers. So it
+        // tells whether the number shown is for this page. Rust does not flag the pages of
+        // persistent buffers; compare the id instead.
         let flagged = missed.is_none() && !self.is_persistent() && page.is_flagged();
         let persistent = self.is_persistent();
 
@@ -243,18 +281,27 @@ impl<'a> ReaderGuard<'a> {
         self.publish(Some(missed));
     }
 
-    /// Says in the kernel log that events were lost while one was being written.
-    pub(crate) fn log_commit_overrun(&self, missed: MissedEvents) {
-        raw::log_commit_overrun(self.cpu.load(fields::cpu::CPU), missed.known());
+    /// Says in the kernel log that `events` events were lost while one was being written.
+    pub(crate) fn log_commit_overrun(&self, events: u64) {
+        raw::log_commit_overrun(self.cpu.load(fields::cpu::CPU), events);
     }
 
-    /// Gives each sub-buffer its id and enters them into `ids`, which has as many entries.
+    /// Gives each sub-buffer its id and enters the sub-buffers into `ids`.
     ///
     /// # Errors
     ///
-    /// `EIO` if the list of sub-buffers is corrupt. Ids may have been given by then, which only
-    /// mean something once the buffer is mapped.
+    /// - `EINVAL`: the buffer is a remote one, whose ids are not the kernel's.
+    /// - `ENODEV`: the memory of the buffer is not in the linear map.
+    /// - `EIO`: the list of sub-buffers is corrupt. Some ids may have been given already; they mean
+    ///   nothing until the buffer is mapped.
     pub(crate) fn fill_ids(&mut self, ids: &mut SubbufIds) -> Result {
+        if self.buffer().is_remote() {
+            return Err(EINVAL);
+        }
+        // All sub-buffers are from the page allocator, or from one area.
+        if !self.page().is_linear() {
+            return Err(ENODEV);
+        }
         if self.is_persistent() {
             ring::find_ids(&mut self.cpu, ids)
         } else {

@@ -10,11 +10,15 @@ use super::{
         buffer_page,
         ring_buffer_per_cpu, //
     },
-    map_state::SubbufIds,
+    map_state::{
+        Subbuf,
+        SubbufIds, //
+    },
     raw::{
         fields,
         Locked,
         ReaderLock,
+        RingPage,
         Shared, //
     }, //
 };
@@ -22,7 +26,7 @@ use kernel::prelude::*;
 
 type Cpu<'a> = Locked<'a, ring_buffer_per_cpu, ReaderLock>;
 
-/// Numbers the sub-buffers of a buffer and enters them into `ids`.
+/// Numbers the sub-buffers of a buffer that is not persistent, and enters them into `ids`.
 ///
 /// # Errors
 ///
@@ -32,57 +36,61 @@ pub(super) fn give_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
 
     reader.store(fields::page::ID, id_word(0));
 
-    let reader = reader.as_ptr();
-    let mut page = cpu.head_page().ok_or(EIO)?;
-    let head = page.as_ptr();
+    let reader = Subbuf::new(*reader);
+    let mut next = cpu.head_page().ok_or(EIO)?;
+    let head = next.page().as_ptr();
     let mut id = 0;
 
     ids.fill(|| {
         let entry = if id == 0 {
             reader
         } else {
-            let entry = page.as_ptr();
+            let page = next.page();
+            let entry = Subbuf::new(**page);
 
             page.store(fields::page::ID, id_word(id));
-            page.step();
+            next.step();
             entry
         };
 
         id += 1;
-        entry
+        Some(entry)
     });
-    check_end(*page, head)
+    check_end(next, head)
 }
 
-/// As [`give_ids`] for a persistent buffer, whose sub-buffers have ids: their places in its memory.
+/// Enters the sub-buffers of a persistent buffer into `ids`, by their places in its memory.
+///
+/// # Errors
+///
+/// `EIO` as for [`give_ids`], or if the place of a sub-buffer is not one of its own.
 pub(super) fn find_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
     let buffer = **cpu;
     let mut enter = |page: Shared<'_, buffer_page>| {
         let id = buffer.persistent_id(page).ok_or(EIO)?;
-        let slot = ids.get_mut(id as usize).ok_or(EIO)?;
+        let entry = ids.get_mut(id as usize).ok_or(EIO)?;
 
-        if !slot.is_null() {
-            return Err(EIO);
+        match entry.replace(Subbuf::new(page)) {
+            None => Ok(()),
+            Some(_) => Err(EIO),
         }
-        *slot = page.as_ptr();
-        Ok(())
     };
 
     enter(**cpu.follow(fields::cpu::READER_PAGE))?;
 
-    let mut page = cpu.head_page().ok_or(EIO)?;
-    let head = page.as_ptr();
+    let mut next = cpu.head_page().ok_or(EIO)?;
+    let head = next.page().as_ptr();
 
     for _ in 0..buffer.load(fields::cpu::NR_PAGES) {
-        enter(*page)?;
-        page.step();
+        enter(**next.page())?;
+        next.step();
     }
-    check_end(*page, head)
+    check_end(next, head)
 }
 
 /// Fails unless the walk over all sub-buffers has ended at the head page again.
-fn check_end(end: Shared<'_, buffer_page>, head: *mut buffer_page) -> Result {
-    if end.as_ptr() != head {
+fn check_end(mut end: RingPage<'_>, head: *mut buffer_page) -> Result {
+    if end.page().as_ptr() != head {
         return Err(EIO);
     }
     Ok(())

@@ -8,8 +8,8 @@
 //! `Documentation/trace/ring-buffer-map.rst` describes the interface,
 //! `Documentation/trace/ring-buffer-map-rust.rst` in what the implementations differ.
 //!
-//! This file has the entry points for C. They check nothing and compute nothing; what they call is
-//! safe:
+//! This file has the entry points for C, which only convert their arguments. The functions that they
+//! call are safe:
 //!
 //! - `trace_file`: the file operations, and what a VMA owns.
 //! - `mapping`: filling a VMA, and counting it.
@@ -56,7 +56,6 @@ use buffer::{
     CpuBuffer,
     TraceBuffer, //
 };
-use core::ptr::NonNull;
 use kernel::{
     bindings as c,
     error::from_result,
@@ -71,7 +70,10 @@ use kernel::{
     mm::virt::VmaNew,
     prelude::*, //
 };
-use raw::Shared;
+use raw::{
+    AccessGuard,
+    Shared, //
+};
 use trace_file::TraceFile;
 
 const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
@@ -84,14 +86,14 @@ const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
 unsafe fn trace_buffer<'a>(buffer: *mut c::trace_buffer) -> TraceBuffer<'a> {
     // SAFETY: By the safety requirements of this function. The kernel crate has another type for
     // the same C struct.
-    TraceBuffer::new(unsafe { Shared::from_raw(NonNull::new_unchecked(buffer.cast())) })
+    TraceBuffer::new(unsafe { Shared::from_raw(buffer.cast()) })
 }
 
 /// Maps the buffer of `cpu`, see [`mapping::map`].
 ///
 /// # Safety
 ///
-/// - `buffer` must be valid, and the memory of its sub-buffers in the kernel's linear map.
+/// - `buffer` must be valid.
 /// - `vma` must be valid and be set up by an mmap file operation, with the mmap lock held for
 ///   writing.
 #[export]
@@ -105,12 +107,7 @@ pub unsafe extern "C" fn ring_buffer_map(
     // SAFETY: By the safety requirements of this function.
     let vma = unsafe { VmaNew::from_raw(vma) };
 
-    from_result(|| {
-        if buffer.is_remote() {
-            return Err(EINVAL);
-        }
-        mapping::map(buffer.cpu(cpu)?, vma).map(|()| 0)
-    })
+    from_result(|| mapping::map(buffer.cpu(cpu)?, vma).map(|()| 0))
 }
 
 /// Counts one more VMA of a mapped buffer, see [`mapping::dup`].
@@ -146,7 +143,8 @@ pub unsafe extern "C" fn ring_buffer_unmap(buffer: *mut c::trace_buffer, cpu: c_
 ///
 /// # Safety
 ///
-/// `buffer` must be valid.
+/// - `buffer` must be valid.
+/// - No other context may consume the events of `cpu`, or print them in place, during the call.
 #[export]
 pub unsafe extern "C" fn ring_buffer_map_get_reader(
     buffer: *mut c::trace_buffer,
@@ -155,7 +153,10 @@ pub unsafe extern "C" fn ring_buffer_map_get_reader(
     // SAFETY: By the safety requirements of this function.
     let buffer = unsafe { trace_buffer(buffer) };
 
-    from_result(|| consume::get_reader(buffer.cpu(cpu)?).map(|()| 0))
+    // SAFETY: By the safety requirements of this function.
+    let access = unsafe { AccessGuard::assume_locked(cpu) };
+
+    from_result(|| consume::get_reader(buffer.cpu(cpu)?, &access).map(|()| 0))
 }
 
 /// Refreshes the meta-page if the buffer is mapped.
@@ -166,7 +167,7 @@ pub unsafe extern "C" fn ring_buffer_map_get_reader(
 #[export]
 pub unsafe extern "C" fn rb_update_meta_page(cpu_buffer: *mut c::ring_buffer_per_cpu) {
     // SAFETY: By the safety requirements of this function.
-    let cpu = unsafe { Shared::from_raw(NonNull::new_unchecked(cpu_buffer.cast())) };
+    let cpu = unsafe { Shared::from_raw(cpu_buffer.cast()) };
 
     // SAFETY: By the safety requirements of this function.
     unsafe { CpuBuffer::new(cpu).assume_reader_locked() }.publish_pending();

@@ -33,15 +33,15 @@ int trace_map_cpu(struct ftrace_buffer_info *info);
 bool trace_map_unmappable(struct ftrace_buffer_info *info);
 /* These two may sleep. */
 int trace_map_wait(struct ftrace_buffer_info *info);
-void trace_map_access_lock(struct ftrace_buffer_info *info);
-void trace_map_access_unlock(struct ftrace_buffer_info *info);
+void trace_map_access_lock(int cpu);
+void trace_map_access_unlock(int cpu);
 
-/* In trace.c: what snapshots and mappings of an instance exclude each other by. */
+/* In trace.c: mappings and snapshots of an instance. */
 spinlock_t *trace_map_snapshot_lock(struct trace_array *tr);
-unsigned int trace_map_count(struct trace_array *tr);
+bool trace_map_had_snapshot(struct trace_array *tr);
 /* The caller must hold the lock. */
+unsigned int trace_map_count(struct trace_array *tr);
 void trace_map_set_count(struct trace_array *tr, unsigned int count);
 bool trace_map_snapshot_armed(struct trace_array *tr);
-bool trace_map_snapshot_allocated(struct trace_array *tr);
 
 #endif /* _RING_BUFFER_MAP_SHIMS_H */

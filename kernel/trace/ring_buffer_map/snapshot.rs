@@ -23,7 +23,7 @@ use kernel::sync::{
     rcu::synchronize_rcu, //
 };
 
-/// A flag in the count: no snapshot that did not see the count is in flight.
+/// A flag in the count: every snapshot in flight has seen the count.
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 const SETTLED: u32 = 1 << 31;
 
@@ -88,18 +88,18 @@ impl<'a> SnapshotExclusion<'a> {
         Self { array }
     }
 
-    /// Waits until no snapshot that did not see the count is in flight. May sleep.
+    /// Waits until every snapshot in flight has seen the count. May sleep.
     fn settle(&self, mut guard: SnapshotGuard<'a>) {
-        // Orders the store of the count before the load of `allocated_snapshot`. Pairs with the
-        // smp_mb() in tracing_snapshot_instance_cond(), between the loads of `allocated_snapshot`
-        // and of the count: if no buffer to swap with is seen here, a snapshot that sees one sees
-        // the count as well.
+        // Orders the store of the count before the load of `had_snapshot`. Pairs with the smp_mb()
+        // in tracing_snapshot_instance_cond(), between the loads of `allocated_snapshot` and of the
+        // count. If the instance is seen never to have had a buffer to swap with, a snapshot that
+        // sees one sees the count as well.
         smp_mb(Full);
 
-        if self.array.is_snapshot_allocated() {
+        if self.array.had_snapshot() {
             drop(guard);
-            // A snapshot has interrupts disabled from the load of the count to the swap. A VMA that
-            // is mapped meanwhile waits, too, as the flag is not set yet.
+            // A snapshot has interrupts disabled from the load of the count to the swap. As the flag
+            // is not set yet, a VMA that is mapped meanwhile waits, too.
             synchronize_rcu();
             guard = self.array.lock_snapshots();
         }

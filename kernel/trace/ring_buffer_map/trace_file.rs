@@ -61,12 +61,7 @@ pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
 
     let exclusion = SnapshotExclusion::new(file.0.array())?;
 
-    let buffer = file.buffer();
-
-    if buffer.is_remote() {
-        return Err(EINVAL);
-    }
-    mapping::map(buffer.cpu(file.0.cpu())?, vma)?;
+    mapping::map(file.cpu_buffer()?, vma)?;
     exclusion.leave_to_vma();
     Ok(())
 }
@@ -74,19 +69,15 @@ pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
 /// A VMA was duplicated, by mremap(). Called with the mmap lock held for writing. May sleep.
 pub(crate) fn open(file: TraceFile<'_>) {
     SnapshotExclusion::again(file.0.array()).leave_to_vma();
-    if let Ok(cpu) = file.cpu_buffer() {
-        mapping::dup(cpu);
-    }
+    kernel::warn_on!(file.cpu_buffer().map(mapping::dup).is_err());
 }
 
 /// A VMA is going away. Called with the mmap lock held. May sleep.
 pub(crate) fn close(file: TraceFile<'_>) {
     let _exclusion = SnapshotExclusion::of_vma(file.0.array());
 
-    if let Ok(cpu) = file.cpu_buffer() {
-        // The VMA is a user, so that there is at least one.
-        kernel::warn_on!(mapping::unmap(cpu).is_err());
-    }
+    // The VMA is a user, so that there is at least one.
+    kernel::warn_on!(file.cpu_buffer().and_then(mapping::unmap).is_err());
 }
 
 /// `TRACE_MMAP_IOCTL_GET_READER`. May sleep.
@@ -114,6 +105,5 @@ pub(crate) fn get_reader(file: TraceFile<'_>, block: bool) -> Result {
         return Ok(());
     }
 
-    let _access = file.0.lock_access();
-    consume::get_reader(cpu)
+    consume::get_reader(cpu, &file.0.lock_access())
 }

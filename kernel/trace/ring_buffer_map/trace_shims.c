@@ -25,7 +25,7 @@ int trace_map_cpu(struct ftrace_buffer_info *info)
 	return info->iter.cpu_file;
 }
 
-/* Other flags may change at any time, these do not. */
+/* These two flags are set when the instance is made. Others change at any time. */
 bool trace_map_unmappable(struct ftrace_buffer_info *info)
 {
 	return READ_ONCE(info->iter.tr->flags) &
@@ -38,14 +38,14 @@ int trace_map_wait(struct ftrace_buffer_info *info)
 				READ_ONCE(info->iter.tr->buffer_percent), NULL, NULL);
 }
 
-void trace_map_access_lock(struct ftrace_buffer_info *info)
+void trace_map_access_lock(int cpu)
 {
-	trace_access_lock(info->iter.cpu_file);
+	trace_access_lock(cpu);
 }
 
-void trace_map_access_unlock(struct ftrace_buffer_info *info)
+void trace_map_access_unlock(int cpu)
 {
-	trace_access_unlock(info->iter.cpu_file);
+	trace_access_unlock(cpu);
 }
 
 #ifdef CONFIG_TRACER_SNAPSHOT
@@ -70,8 +70,8 @@ bool trace_map_snapshot_armed(struct trace_array *tr)
 	return tr->snapshot;
 }
 
-bool trace_map_snapshot_allocated(struct trace_array *tr)
+bool trace_map_had_snapshot(struct trace_array *tr)
 {
-	return READ_ONCE(tr->allocated_snapshot);
+	return READ_ONCE(tr->had_snapshot);
 }
 #endif /* CONFIG_TRACER_SNAPSHOT */

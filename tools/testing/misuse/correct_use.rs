@@ -4,21 +4,29 @@
 
 use super::{
     buffer::CpuBuffer,
-    events, //
+    consume,
+    events,
+    raw::AccessGuard, //
+};
+use kernel::{
+    mm::virt::VmaMixedMap,
+    prelude::*, //
 };
 
-fn correct_use(cpu: CpuBuffer<'_>) {
+fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap, access: &AccessGuard<'_>) -> Result {
     let mut mapping = cpu.lock_mapping();
 
     if let Some(mapped) = mapping.mapped() {
-        let _ = (mapped.meta_page(), mapped.subbuf_page(0, 0));
+        mapped.insert_into(area)?;
     }
-    let _ = mapping.remove_user();
+    mapping.remove_user()?;
 
     let mut reader = cpu.lock_reader();
     let page = reader.page();
-    let walk = events::walk(page.committed(0, 64), 0, 1);
 
-    reader.advance(walk.entries, walk.length);
+    events::walk(page.committed(0, 64), 0, 1);
+    reader.consume_events(64, 1);
     reader.next_page();
+    drop(reader);
+    consume::get_reader(cpu, access)
 }

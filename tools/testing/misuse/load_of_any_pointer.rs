@@ -9,8 +9,7 @@ use super::{
         Shared, //
     }, //
 };
-use core::ptr::NonNull;
 
 fn load_of_any_pointer() -> u32 {
-    Shared::<'_, buffer_page>::from_raw(NonNull::dangling()).load(fields::page::READ)
+    Shared::<'_, buffer_page>::from_raw(core::ptr::null_mut()).load(fields::page::READ)
 }
