@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table from ids to sub-buffers.
+
+use crate::{
+    ids::Ids,
+    page::PAGE_SIZE,
+    prelude::ENOMEM,
+    shim::heap, //
+};
+
+/// How many entries a part has.
+const PART: usize = PAGE_SIZE / size_of::<u64>();
+
+/// Few, some that fill up their parts, and some that do not.
+const SIZES: [usize; 8] = [
+    0,
+    1,
+    2,
+    PART - 1,
+    PART,
+    PART + 1,
+    3 * PART,
+    3 * PART + 5, //
+];
+
+#[test]
+fn each_entry_is_where_it_was_put() {
+    for nr in SIZES {
+        let mut ids = Ids::new(nr).unwrap();
+
+        assert_eq!(ids.fill(7u64, |entry| entry + 1), 7 + nr as u64);
+        for id in 0..nr {
+            assert_eq!(ids.get(id), Some(7 + id as u64));
+            assert_eq!(ids.get_mut(id).copied(), Some(7 + id as u64));
+        }
+        assert_eq!(ids.get(nr), None);
+        assert_eq!(ids.get_mut(nr), None);
+        assert_eq!(ids.get(usize::MAX), None);
+        assert_eq!(ids.get_mut(usize::MAX), None);
+    }
+}
+
+#[test]
+fn an_empty_table_has_no_entries() {
+    for nr in SIZES {
+        let mut ids = Ids::<u64>::new(nr).unwrap();
+
+        assert_eq!(ids.get(0), None);
+        assert_eq!(ids.get_mut(0), None);
+    }
+}
+
+#[test]
+fn one_entry_is_changed_alone() {
+    let nr = 2 * PART + 1;
+
+    for id in [0, 1, PART - 1, PART, 2 * PART] {
+        let mut ids = Ids::new(nr).unwrap();
+
+        ids.fill(0u64, |entry| entry);
+        *ids.get_mut(id).unwrap() = 1;
+        for other in 0..nr {
+            assert_eq!(ids.get(other), Some(u64::from(other == id)));
+        }
+    }
+}
+
+#[test]
+fn no_allocation_is_larger_than_a_page() {
+    let _ids = Ids::<u64>::new(20 * PART).unwrap();
+
+    assert_eq!(heap::largest(), PAGE_SIZE);
+}
+
+#[test]
+fn a_table_takes_no_more_than_it_needs() {
+    let _ids = Ids::<[u64; 4]>::new(5).unwrap();
+
+    assert!(heap::largest() <= 5 * size_of::<[u64; 4]>());
+}
+
+#[test]
+fn memory_runs_out() {
+    // The list of the parts, and three of them.
+    for allocations in 0..4 {
+        heap::fail_after(allocations);
+        assert_eq!(Ids::<u64>::new(3 * PART).err(), Some(ENOMEM));
+    }
+    heap::fail_after(4);
+    assert!(Ids::<u64>::new(3 * PART).is_ok());
+}
