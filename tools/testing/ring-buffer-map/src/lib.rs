@@ -14,6 +14,7 @@ mod layout;
 
 mod random;
 mod table;
+mod walks;
 
 // `ids.rs` names the kernel crate, which is this one here.
 extern crate self as kernel;
