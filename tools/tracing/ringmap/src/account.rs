@@ -224,6 +224,51 @@ mod tests {
     }
 
     #[test]
+    fn tallies_add_up_field_by_field() {
+        let other = Tally {
+            events: 10,
+            bytes: 20,
+            lost: 30,
+            unknown_losses: 40,
+            subbufs: 50,
+            malformed: 60,
+            backwards: 70,
+        };
+        let mut tally = Tally {
+            events: 3,
+            bytes: 4,
+            lost: u64::MAX - 5,
+            unknown_losses: 6,
+            subbufs: 7,
+            malformed: 8,
+            backwards: 9,
+        };
+
+        tally += other;
+        let sum = Tally {
+            events: 13,
+            bytes: 24,
+            lost: u64::MAX,
+            unknown_losses: 46,
+            subbufs: 57,
+            malformed: 68,
+            backwards: 79,
+        };
+        assert_eq!(tally, sum);
+    }
+
+    #[test]
+    fn a_problem_names_its_numbers() {
+        let problem = Problem::LossUnaccounted {
+            missing: 3,
+            overrun: 17,
+            unknown: 5,
+        };
+
+        assert!(problem.to_string().contains("3 of 17 lost events"));
+    }
+
+    #[test]
     fn good_books() {
         assert_eq!(good().problems(), []);
     }

@@ -338,6 +338,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_quick_way_gives_the_same() {
+        for (delta, words) in [(0, 1), (5, 2), (7, 28)] {
+            let bytes = [data(delta, words, 7), data(1, 1, 8)].concat();
+            let all = bytes.as_chunks().0;
+            let (event, rest) = short(all, 100).unwrap();
+
+            assert_eq!(event.time, 100 + u64::from(delta));
+            assert_eq!(
+                event.payload,
+                [7u32.to_ne_bytes()].repeat(words as usize).as_flattened()
+            );
+            assert_eq!(rest.len(), 2);
+            assert_eq!(Events::new(&bytes, 100).words().len(), all.len());
+        }
+        for bytes in [data(0, 0, 0), data(0, 29, 7), words(TYPE_PADDING, 1, 4)] {
+            assert!(short(bytes.as_chunks().0, 0).is_none());
+        }
+    }
+
+    #[test]
     fn time_extend_adds_and_time_stamp_sets() {
         let bytes = [
             words(TYPE_TIME_EXTEND, 3, 1),
@@ -360,6 +380,7 @@ pub(crate) mod tests {
         // Without upper bits there is nothing to complete, as in the kernel.
         assert_eq!(absolute(5, 9), 5);
         assert_eq!(absolute(5, (3 << 59) + 4), (3 << 59) + 5);
+        assert_eq!(absolute(9, (3 << 59) + 9), (3 << 59) + 9);
         // The lower 59 bits went around since.
         assert_eq!(absolute(5, (3 << 59) + 9), (4 << 59) + 5);
     }
