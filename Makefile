@@ -6,7 +6,7 @@ VM := tools/testing/vm
 # What a user may set, handed to the scripts as it was written: make would
 # otherwise expand each $ in a command.
 VARIABLES := IMPL CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
-	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED
+	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED MUTANTS
 $(foreach v,$(VARIABLES),$(if $(filter-out undefined,$(origin $(v))),$(eval export $(v))))
 ifneq ($(origin CMD),undefined)
 export VM_CMD := $(value CMD)
@@ -21,6 +21,7 @@ help:
 	@echo '  demo       Stream real events out of a Rust kernel that boots for it'
 	@echo '  test       All tests, on the Rust and on the C kernel'
 	@echo '  soak       A million random operations on both kernels, compared; goes on where it was'
+	@echo '  mutants    The strength of the tests: does one fail when the code is changed?'
 	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
 	@echo '  bench      What the mapping costs, in C and in Rust: a table and a picture'
 	@echo '  kernel     Build a kernel, print its image last'
@@ -46,6 +47,7 @@ help:
 	@echo '  SUITES="host vm"         of make test, these only'
 	@echo '  RECORD=1                 of make bench: keep the figures, for the gate of make test'
 	@echo '  OPERATIONS=n SEED=n      of make soak: how many, and to begin again with this seed'
+	@echo '  MUTANTS=n|all SEED=n     of make mutants: how many changes of the kernel files, and which'
 	@echo '  BUILD=/folder            where to build (build)'
 	@echo
 	@echo 'make ends with 2 when a target fails. $(VM)/run.sh, which make vm calls,'
@@ -80,6 +82,10 @@ bench: install
 .PHONY: soak
 soak: install
 	@tools/testing/differential/soak.sh
+
+.PHONY: mutants
+mutants: install
+	@tools/testing/mutants/mutants.sh
 
 .PHONY: check
 check:

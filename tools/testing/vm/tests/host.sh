@@ -5,7 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/tap.sh"
 . "$VM/env.sh"
 
-for project in tools/testing/ring-buffer-map tools/testing/memory-model tools/testing/bench tools/testing/differential tools/tracing/ringmap; do
+projects=(ring-buffer-map memory-model bench differential mutants)
+for project in "${projects[@]/#/tools/testing/}" tools/tracing/ringmap; do
 	name=$(basename "$project")
 	if [ ! -f "$TOP/$project/Cargo.toml" ]; then
 		not_ok "$name: there is no $project/Cargo.toml"
