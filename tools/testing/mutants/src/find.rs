@@ -143,6 +143,10 @@ impl Finder<'_> {
 
             if !block.stmts.is_empty() {
                 for value in values(&returned) {
+                    // The only statement goes by itself, too.
+                    if value.is_empty() && matches!(block.stmts[..], [Stmt::Expr(_, Some(_))]) {
+                        continue;
+                    }
                     let by = format!("{{ {value} }}");
 
                     this.add_shown("body", format!("body -> {by}"), body.clone(), &by);
@@ -153,10 +157,7 @@ impl Finder<'_> {
     }
 
     fn negate(&mut self, condition: &Expr) {
-        // Without its `!` it is negated, too.
-        let dropped = matches!(condition, Expr::Unary(not) if matches!(not.op, UnOp::Not(_)));
-
-        if !dropped && !has_let(condition) {
+        if !is_negated_by_part(condition) && !has_let(condition) {
             let range = condition.span().byte_range();
             let by = format!("!({})", self.source(range.clone()));
 
@@ -192,6 +193,18 @@ fn one_line(text: &str) -> String {
         .flat_map(str::split_whitespace)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Whether a change of the outermost operator, or method, negates the condition already.
+fn is_negated_by_part(condition: &Expr) -> bool {
+    match condition {
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Not(_)),
+        Expr::Binary(both) => matches!(both.op, BinOp::Eq(_) | BinOp::Ne(_)),
+        Expr::MethodCall(call) => ["is_some", "is_none", "is_ok", "is_err"]
+            .iter()
+            .any(|method| call.method == method),
+        _ => false,
+    }
 }
 
 fn has_let(expr: &Expr) -> bool {
@@ -501,6 +514,13 @@ mod tests {
         );
         assert_eq!(shown("fn f() -> X { if let Ok(a) = b { c } }"), [""; 0]);
         assert_eq!(
+            shown("fn f() -> X { if a.is_some() { b } else if c == d { e } }"),
+            [
+                "f: method: a.is_some() -> a.is_none()",
+                "f: operator: c == d -> c != d",
+            ]
+        );
+        assert_eq!(
             shown("fn f() -> X { for i in a..b {} }"),
             ["f: operator: a..b -> a..=b"]
         );
@@ -529,6 +549,7 @@ mod tests {
             ["fn f() -> Result { Ok(()) }"]
         );
         assert_eq!(applied("fn f() { g }"), ["fn f() {  }"]);
+        assert_eq!(applied("fn f() { g(); }"), ["fn f() {  }"]);
         assert_eq!(
             applied("fn f() -> Result<bool> { g }"),
             [
