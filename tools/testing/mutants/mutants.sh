@@ -413,7 +413,9 @@ kernel_part() {
 	echo 'kernel:'
 	while IFS=$'\t' read -r -u 6 id file line function kind text _; do
 		survivor "$file" "$line" "$function: $text"
-	done 6< <(awk -F '\t' '$7 == "survived"' "$results_file")
+		# Those by hand must build, too.
+	done 6< <(awk -F '\t' '$7 == "survived" || ($7 == "unbuildable" && $5 ~ /^(extra|patch)$/)' \
+		"$results_file")
 	{
 		awk -F '\t' '{ print $2, $7 }' "$results_file"
 		cat "$work/excluded"
