@@ -40,17 +40,18 @@ pub fn parse(text: &str) -> Result<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{MAX_CPUS, parse};
 
     #[test]
     fn lists() {
         assert_eq!(parse("0\n").unwrap(), [0]);
         assert_eq!(parse("3,0-1,1").unwrap(), [0, 1, 3]);
+        assert_eq!(parse("65535").unwrap(), [MAX_CPUS - 1]);
     }
 
     #[test]
     fn refuses_what_is_no_list() {
-        for text in ["", "a", "1-", "-1", "3-1", "0,,1", "0-4294967295"] {
+        for text in ["", "a", "1-", "-1", "3-1", "0,,1", "65536", "0-4294967295"] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }
