@@ -20,8 +20,8 @@
 # file, shell pattern of "function: text", reason, separated by tabs.
 set -euo pipefail
 . "$(dirname "$0")/../vm/tests/tap.sh"
-. "$VM/env.sh"
-. "$VM/stage.sh"
+. "$(dirname "$0")/../vm/env.sh"
+. "$(dirname "$0")/../vm/stage.sh"
 
 HERE=$TOP/tools/testing/mutants
 RINGMAP=tools/tracing/ringmap
@@ -422,8 +422,7 @@ kernel_part() {
 	} | score
 	awk -F '\t' '$7 != "unbuildable" { sum += $9; n++; if ($7 == "killed") { killed += $9; k++ } }
 		END { if (n) printf "%d s per change that builds, %d s per noticed one\n", sum / n, k ? killed / k : 0 }' "$results_file"
-	# A barrier that is missing shows only where memory is weakly ordered.
-	echo 'excluded: barriers, which no emulator on this machine can miss'
+	echo 'excluded: barriers, whose absence shows only where memory is weakly ordered'
 }
 
 case ${1:-all} in
