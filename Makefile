@@ -6,7 +6,8 @@ VM := tools/testing/vm
 # What a user may set, handed to the scripts as it was written: make would
 # otherwise expand each $ in a command.
 VARIABLES := IMPL CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
-	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED MUTANTS
+	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED MUTANTS \
+	MINUTES ROUNDS SHRINK FUZZ_OPTIONS
 $(foreach v,$(VARIABLES),$(if $(filter-out undefined,$(origin $(v))),$(eval export $(v))))
 ifneq ($(origin CMD),undefined)
 export VM_CMD := $(value CMD)
@@ -22,6 +23,7 @@ help:
 	@echo '  test       All tests, on the Rust and on the C kernel'
 	@echo '  soak       A million random operations on both kernels, compared; goes on where it was'
 	@echo '  mutants    The strength of the tests: does one fail when the code is changed?'
+	@echo '  fuzz       Operations on one buffer from several threads at once, CONFIG=debug; goes on where it was'
 	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
 	@echo '  bench      What the mapping costs, in C and in Rust: a table and a picture'
 	@echo '  kernel     Build a kernel, print its image last'
@@ -48,6 +50,9 @@ help:
 	@echo '  RECORD=1                 of make bench: keep the figures, for the gate of make test'
 	@echo '  OPERATIONS=n SEED=n      of make soak: how many, and to begin again with this seed'
 	@echo '  MUTANTS=n|all SEED=n     of make mutants: how many changes of the kernel files, and which'
+	@echo '  MINUTES=n SHRINK=n       of make fuzz: how long (30), and to make a failing round small (10)'
+	@echo '  SEED=n ROUNDS=n          of make fuzz: this round only, so many times (10)'
+	@echo '  FUZZ_OPTIONS="..."       of make fuzz: --without KINDS, --threads NUMBERS and the like'
 	@echo '  BUILD=/folder            where to build (build)'
 	@echo
 	@echo 'make ends with 2 when a target fails. $(VM)/run.sh, which make vm calls,'
@@ -86,6 +91,10 @@ soak: install
 .PHONY: mutants
 mutants: install
 	@tools/testing/mutants/mutants.sh
+
+.PHONY: fuzz
+fuzz: install
+	@tools/testing/fuzz/fuzz.sh
 
 .PHONY: check
 check:
