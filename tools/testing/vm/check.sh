@@ -64,11 +64,12 @@ checkpatch() {
 		{ print $0 "\n"; found = 1 }
 		END { exit found }' <<<"$found"
 }
-if series=$("$VM/patches.sh"); then
-	for patch in "$series"/*.patch; do
-		[[ $patch != */0000-* ]] || continue
+if folders=$("$VM/patches.sh"); then
+	# What is in both series, once.
+	while read -r patch; do
 		lint "checkpatch: $(basename "$patch" .patch)" checkpatch "$patch"
-	done
+	done < <(xargs -I{} find {} -name '*.patch' ! -name '0000-*' <<<"$folders" | LC_ALL=C sort |
+		awk -F/ '{ name = $NF; sub(/^[0-9]+-/, "", name) } !seen[name]++')
 else
 	echo 'not ok - the series is made'
 	failed=1

@@ -28,8 +28,9 @@ unset KBUILD_OUTPUT KBUILD_EXTRA_WARN KCFLAGS KRUSTFLAGS
 JOBS=$(nproc)
 
 # kmake ARGUMENTS: make in the composed tree.
+LINUX=$BUILD/linux
 kmake() {
-	make -C "$BUILD/linux" -j"$JOBS" ARCH=x86_64 LLVM=1 \
+	make -C "$LINUX" -j"$JOBS" ARCH=x86_64 LLVM=1 \
 		RUSTC="$RUSTC" RUSTDOC="$RUSTDOC" RUSTFMT="$RUSTFMT" \
 		CLIPPY_DRIVER="$CLIPPY_DRIVER" BINDGEN="$BINDGEN" \
 		RUST_LIB_SRC="$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library" \

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds one kernel, and prints its image's path last.
 #
-#   IMPL=rust|c     which implementation of the mapping: the one option in which
-#                   the kernels differ
+#   IMPL=rust|c|c-fixed
+#                   which implementation of the mapping: the one option in which
+#                   the kernels differ. c-fixed is C with patches/fixes
 #   CONFIG=NAME     default, or default with config/NAME.config on top
 #   KERNEL_SRC=     see source.sh
 set -euo pipefail
@@ -17,7 +18,11 @@ option=CONFIG_RING_BUFFER_MAP_RUST
 case $IMPL in
 rust) other=c ;;
 c) other=rust ;;
-*) die "IMPL=$IMPL is unknown: rust or c" ;;
+c-fixed)
+	other=c
+	LINUX=$BUILD/linux-fixed
+	;;
+*) die "IMPL=$IMPL is unknown: rust, c or c-fixed" ;;
 esac
 fragments=("$VM/config/default.config")
 [ "$CONFIG" = default ] || fragments+=("$VM/config/$CONFIG.config")
@@ -34,12 +39,13 @@ log=$LOGS/kernel-$IMPL-$CONFIG.log
 
 # All that the image is made from. The same again: nothing to do.
 inputs() {
-	local folder folders=()
+	local folder folders=() others=(! -path 'patches/fixes/*')
+	[ "$IMPL" != c-fixed ] || others=()
 	cat "$BUILD/pristine.id"
 	for folder in kernel rust include Documentation patches Kconfig; do
 		[ ! -e "$TOP/$folder" ] || folders+=("$folder")
 	done
-	(cd "$TOP" && find "${folders[@]}" "${fragments[@]#"$TOP/"}" -type f ! -name '.*' -print0 |
+	(cd "$TOP" && find "${folders[@]}" "${fragments[@]#"$TOP/"}" -type f ! -name '.*' "${others[@]}" -print0 |
 		LC_ALL=C sort -z | xargs -0 sha256sum)
 	"$RUSTC" --version
 	clang --version | head -n 1
@@ -53,6 +59,7 @@ fi
 
 take_lock
 "$VM/overlay.sh"
+[ "$IMPL" != c-fixed ] || "$VM/overlay.sh" fixed
 
 # What does not depend on the option, the other kernel's build has already.
 seed() {
@@ -62,11 +69,11 @@ seed() {
 	rm -rf "$out.tmp"
 	cp -a --reflink=auto "$from" "$out.tmp"
 	rm -f "$out.tmp/.built"
-	# The records of how each file was made, and from what, name the folder. As
+	# The records of how each file was made, and from what, name the folders. As
 	# they are, all would be made again. Their times must stay, too.
 	find "$out.tmp" -type f \( -name '.*.cmd' -o -name '*.d' -o -name auto.conf.cmd \) -print0 |
-		xargs -0 grep -lZF "$from/" | while IFS= read -r -d '' file; do
-		sed "s|$from/|$out/|g" "$file" >"$file.tmp"
+		xargs -0 grep -lZF -e "$from" -e "$BUILD/linux/" | while IFS= read -r -d '' file; do
+		sed "s|$from\\([/ ]\\)|$out\\1|g; s|$BUILD/linux/|$LINUX/|g" "$file" >"$file.tmp"
 		touch -r "$file" "$file.tmp"
 		mv "$file.tmp" "$file"
 	done
@@ -116,7 +123,7 @@ configure() {
 	done <"$out/fragment.wanted"
 }
 
-# The two kernels must differ in the one option only.
+# The two kernels must differ in the one option only, those in C in none.
 compare() {
 	local theirs=$BUILD/kernel-$other-$CONFIG differ
 	[ -f "$theirs/.built" ] && cmp -s "$theirs/fragment.wanted" <(flip) || return 0
@@ -127,8 +134,9 @@ compare() {
 }
 settings() { grep -E '^(# )?CONFIG_' "$1"; }
 flip() {
-	sed "s/^$option=y$/X/; s/^# $option is not set$/$option=y/; s/^X$/# $option is not set/" \
-		"$out/fragment.wanted"
+	local program="s/^$option=y$/X/; s/^# $option is not set$/$option=y/; s/^X$/# $option is not set/"
+	[ "$IMPL" != c-fixed ] || program=
+	sed "$program" "$out/fragment.wanted"
 }
 
 build() {

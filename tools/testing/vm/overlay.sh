@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Composes build/linux: the pristine tree, our files over it, our patches in it.
 #
+#   overlay.sh fixed    build/linux-fixed from build/linux: patches/fixes in it, too
+#
 # A file that did not change keeps its time, so that make rebuilds little. What
 # a run puts there is listed in build/linux.files, and taken back by a later
 # run that does not put it there any more. Only ever writes beside and renames:
@@ -11,9 +13,16 @@ set -euo pipefail
 . "$(dirname "$0")/stage.sh"
 
 pristine=$BUILD/pristine
+base=$pristine
 linux=$BUILD/linux
+fixes=()
+if [ "${1:-}" = fixed ]; then
+	base=$linux
+	linux=$BUILD/linux-fixed
+	fixes=("$TOP"/patches/fixes/*.patch)
+fi
 stage=$BUILD/stage
-manifest=$BUILD/linux.files
+manifest=$linux.files
 
 take_lock
 
@@ -21,7 +30,7 @@ rm -rf "$stage"
 mkdir -p "$stage"
 
 # Patched versions of the kernel's own files.
-stage_patches "$pristine" "$stage"
+stage_patches "$pristine" "$stage" "${fixes[@]}"
 
 # Files of our own, and the options.
 overlay_files | while read -r file; do
@@ -38,11 +47,11 @@ touch "$manifest"
 if [ "$(cat "$linux.id" 2>/dev/null)" != "$(cat "$pristine.id")" ]; then
 	rm -f "$linux.id"
 	if [ -d "$linux" ]; then
-		say "updating build/linux"
+		say "updating $(basename "$linux")"
 		rsync -qrlpc --delete --exclude-from=<(sed 's,^,/,' "$manifest" "$manifest.new") "$pristine/" "$linux/"
 	else
 		rm -rf "$linux.tmp"
-		cp -al "$pristine" "$linux.tmp"
+		cp -al "$base" "$linux.tmp"
 		mv "$linux.tmp" "$linux"
 	fi
 	cp "$pristine.id" "$linux.id"

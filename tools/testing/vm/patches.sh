@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Writes the overlay as a series for git am into build/patches, and prints its
-# folder last.
+# Writes the overlay as a series for git am into build/patches, and the fixes of
+# the C implementation as another one into build/patches-fixes. Prints the
+# folders last, that of the overlay first.
 #
-# Each patch is one of patches/*.patch, with the files of our own that its line
-# "Files:" names after the "---", by patterns, and that no patch before it has.
+# Each patch is one of patches/*.patch or patches/fixes/*.patch, after those that
+# both have, patches/common/*.patch. With it go the files of our own that its
+# line "Files:" names after the "---", by patterns, and that no patch before it
+# has.
 #
 #   KERNEL_SRC=    see source.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/stage.sh"
 
-shopt -s nullglob
-series=$BUILD/patches
 command -v git >/dev/null || die "no git here: install it"
 
 # Of whoever sends them, as his git says; else of who wrote here last.
@@ -27,8 +28,6 @@ take_lock
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-repo=$scratch/repo
-mkdir "$repo"
 
 # No setting of this user's may change what is written.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_COUNT=0
@@ -37,21 +36,12 @@ export GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$email
 git() { env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE git -C "$repo" "$@"; }
 commit() { git add -f . && git commit -q --allow-empty --cleanup=verbatim -F -; }
 
-# The files that are changed, as they were; no more of the kernel is needed.
-git init -q -b series
-cat "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch >"$scratch/all"
-patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
-	mkdir -p "$repo/$(dirname "$file")"
-	cp "$BUILD/pristine/$file" "$repo/$file"
-done
-commit <<<'Linux'
-git tag base
-
 overlay_files | LC_ALL=C sort >"$scratch/ours"
-for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch; do
-	name=$(basename "$patch")
-	stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null || die "$name does not apply"
-	read -r -a patterns < <(sed -n '/^---$/,/^diff /s/^Files: *//p' "$patch") || true
+
+# new_files PATCH: puts those of its line "Files:" into the repository.
+new_files() {
+	local patterns pattern file found
+	read -r -a patterns < <(sed -n '/^---$/,/^diff /s/^Files: *//p' "$1") || true
 	for pattern in "${patterns[@]}"; do
 		found=
 		while read -r file; do
@@ -63,21 +53,52 @@ for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch; do
 			mkdir -p "$repo/$(dirname "$file")"
 			cp "$BUILD/linux/$file" "$repo/$file"
 		done <"$scratch/ours"
-		[ -n "$found" ] || die "$name: there is no file '$pattern'"
+		[ -n "$found" ] || die "$(basename "$1"): there is no file '$pattern'"
 	done
-	sed -n '/^---$/q; 1s/^Subject: //; p' "$patch" | commit
-done
+}
 
+# commits SERIES: makes a repository of its patches.
+commits() {
+	local patch patches
+	readarray -t patches < <(series_patches "$1")
+	repo=$scratch/$1
+	mkdir "$repo"
+	git init -q -b series
+	# The files that are changed, as they were; no more of the kernel is needed.
+	cat "${patches[@]}" >"$scratch/all"
+	patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
+		mkdir -p "$repo/$(dirname "$file")"
+		cp "$BUILD/pristine/$file" "$repo/$file"
+	done
+	commit <<<'Linux'
+	git tag base
+
+	for patch in "${patches[@]}"; do
+		stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null ||
+			die "$(basename "$patch") does not apply"
+		new_files "$patch"
+		sed -n '/^---$/q; 1s/^Subject: //; p' "$patch" | commit
+	done
+}
+
+# write FOLDER COVER-LETTER: the commits as mails.
+write() {
+	git config branch.series.description "$(cat "$2")"
+	git format-patch -q --cover-letter --cover-from-description=subject --zero-commit \
+		--no-signature -o "$scratch/out" base..series
+	rm -rf "$1"
+	mv "$scratch/out" "$1"
+	say "apply them with: git am --empty=drop -s $1/*.patch"
+	echo "$1"
+}
+
+commits rust
 # It must be all, and the same.
 while read -r file; do
 	[ -e "$repo/$file" ] || die "$file is in no patch: add it to a line 'Files:' in patches/"
 	cmp -s "$repo/$file" "$BUILD/linux/$file" || die "the series gives another $file than build/linux has"
 done <"$BUILD/linux.files"
+write "$BUILD/patches" "$TOP/patches/cover-letter"
 
-git config branch.series.description "$(cat "$TOP/patches/cover-letter")"
-git format-patch -q --cover-letter --cover-from-description=subject --zero-commit \
-	--no-signature -o "$scratch/out" base..series
-rm -rf "$series"
-mv "$scratch/out" "$series"
-say "apply them with: git am --empty=drop -s $series/*.patch"
-echo "$series"
+commits fixes
+write "$BUILD/patches-fixes" "$TOP/patches/fixes/cover-letter"

@@ -44,11 +44,31 @@ stage_patch() {
 	}
 }
 
-# stage_patches FROM TO: all of them, or a message on the first that fails.
+# series_patches NAME: the patches of a series for git am: "rust", or "fixes",
+# of the C implementation, with the tests that show what it fixes. Both begin
+# with patches/common.
+series_patches() {
+	local patch own=("$TOP"/patches/*.patch)
+	[ "$1" != fixes ] ||
+		own=("$TOP"/patches/fixes/*.patch "$TOP"/patches/*-selftests-ring-buffer.patch)
+	for patch in "$TOP"/patches/common/*.patch "${own[@]}"; do
+		[ ! -f "$patch" ] || echo "$patch"
+	done
+}
+
+# fixed_defects FOLDER: the defects that its patches say they fix, in a line
+# "Defect: D1" after the "---".
+fixed_defects() {
+	find "$1" -maxdepth 1 -name '*.patch' -exec sed -n '/^---$/,/^diff /s/^Defect: *//p' {} + |
+		tr ' ' '\n' | sort -u -V
+}
+
+# stage_patches FROM TO [PATCH...]: the series in Rust and then these patches,
+# or a message on the first that fails.
 stage_patches() {
-	local patch file
-	for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch; do
-		[ -f "$patch" ] || continue
+	local patch file patches
+	readarray -t patches < <(series_patches rust)
+	for patch in "${patches[@]}" "${@:3}"; do
 		file=$(stage_patch "$1" "$2" "$patch") ||
 			die "$(basename "$patch") does not apply to $file in $1: that must be an unmodified Linux $KERNEL_VERSION.$KERNEL_PATCHLEVEL"
 	done

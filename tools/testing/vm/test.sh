@@ -38,7 +38,7 @@ tally() {
 result=$LOGS/test-build.tap
 build() {
 	local impl image rc=0
-	for impl in rust c; do
+	for impl in rust c c-fixed; do
 		if image=$(IMPL=$impl "$VM/kernel.sh" | tail -n 1) && [ -f "$image" ]; then
 			echo "ok - kernel $impl builds"
 			echo "$image" >"$BUILD/test-kernel-$impl"

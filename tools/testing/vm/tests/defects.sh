@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Suite: the defects of the C code. Each case d1_... of defects*_test.c must fail
-# on the C kernel and hold on the Rust kernel; a case of another name must hold
-# on both. On the C kernel each has a guest for itself, since a defect may leave
-# the buffer, or the kernel, unusable.
+# on the C kernel and hold on the Rust kernel, and on the C kernel with
+# patches/fixes if one of them says that it fixes this defect. A case of another
+# name must hold on all. A case that fails has a guest for itself, since a defect
+# may leave the buffer, or the kernel, unusable.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
+. "$VM/stage.sh"
 
 # start IMPL NAME PROGRAM OPTIONS VAR=value...: runs the program; what the guest
 # itself came to in $ending (empty: it was well).
@@ -43,6 +45,15 @@ outcome() {
 	esac
 }
 
+# has LIST WORD
+has() { [[ " $1 " == *" $2 "* ]]; }
+
+# What the patches say they fix: in every kernel, and in C by patches/fixes.
+common=$(fixed_defects "$TOP/patches/common" | xargs)
+fixed=$(fixed_defects "$TOP/patches/fixes" | xargs)
+# By defect, what its cases come to on the C kernel with the fixes: the worst.
+declare -A sum=()
+
 shopt -s nullglob
 for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	program=$(basename "$source" .c)
@@ -59,30 +70,74 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	wants=$(directive "$source")
 	[ -z "$wants" ] || readarray -t settings < <(xargs -n 1 printf '%s\n' <<<"$wants")
 
-	declare -A rust=() rust_detail=()
+	# On the kernels that have no defect to expect, in one guest.
+	declare -A outcomes=() details=()
+	declare -a alone=()
 	start rust "$program" "$program" '' "${settings[@]}"
 	for case in $cases; do
 		outcome "$case"
-		rust[$case]=$outcome
-		rust_detail[$case]=$detail
+		outcomes[rust $case]=$outcome
+		details[rust $case]=$detail
 	done
+	for case in $cases; do
+		id=${case%%_*}
+		[[ ! $case =~ ^d[0-9]+_ ]] || has "$common $fixed" "${id^^}" || alone+=("$case")
+	done
+	start c-fixed "$program" "$program" "${alone[*]/#/-T }" "${settings[@]}"
+	for case in $cases; do
+		! has "${alone[*]}" "$case" || start c-fixed "$case" "$program" "-t $case" "${settings[@]}"
+		outcome "$case"
+		outcomes[fixed $case]=$outcome
+		details[fixed $case]=$detail
+	done
+
 	for case in $cases; do
 		start c "$case" "$program" "-t $case" "${settings[@]}"
 		outcome "$case"
-		should='holds holds'
+		found="$outcome ${outcomes[fixed $case]} ${outcomes[rust $case]}"
+		text="C: $outcome, C with fixes: ${outcomes[fixed $case]}, Rust: ${outcomes[rust $case]}"
+		should='holds holds holds'
 		if [[ $case =~ ^d[0-9]+_ ]]; then
-			should='fails holds'
 			id=${case%%_*}
-			echo "${id^^}: C: $outcome, Rust: ${rust[$case]}"
+			id=${id^^}
+			echo "$id: $text"
+			has "$common" "$id" || should='fails holds holds'
+			# A defect that no patch claims to fix may or may not show.
+			has "$common $fixed" "$id" || should="fails ${outcomes[fixed $case]} holds"
+			case "${sum[$id]:-} ${outcomes[fixed $case]}" in
+			*fails* | *broken*) sum[$id]=fails ;;
+			*skips*) sum[$id]=skips ;;
+			*) sum[$id]=holds ;;
+			esac
 		fi
 		[ -z "$detail" ] || echo "  # C: ${detail#\# }"
-		[ -z "${rust_detail[$case]}" ] || echo "  # Rust: ${rust_detail[$case]#\# }"
-		if [[ " $outcome ${rust[$case]} " = *" skips "* ]]; then
-			skip "$case" "C: $outcome, Rust: ${rust[$case]}"
+		detail=${details[fixed $case]}
+		[ -z "$detail" ] || echo "  # C with fixes: ${detail#\# }"
+		detail=${details[rust $case]}
+		[ -z "$detail" ] || echo "  # Rust: ${detail#\# }"
+		if has "$found" skips; then
+			skip "$case" "$text"
 		else
-			check "$case" [ "$outcome ${rust[$case]}" = "$should" ]
+			check "$case" [ "$found" = "$should" ]
 		fi
 	done
 done
+
+# those WORD [yes|no]: the defects whose cases come to WORD; of those without a
+# case, which a patch fixes, or none.
+those() {
+	local id list=
+	for id in D{1..20}; do
+		[ "${sum[$id]:-}" = "$1" ] || continue
+		case ${2:-} in
+		yes) has "$common $fixed" "$id" || continue ;;
+		no) ! has "$common $fixed" "$id" || continue ;;
+		esac
+		list="$list $id"
+	done
+	echo "${list:- none}"
+}
+echo "# C with the fixes, D1 to D20: still fails:$(those fails); holds:$(those holds);" \
+	"skipped:$(those skips); without a case here, fixed:$(those '' yes), not fixed:$(those '' no)"
 [ $results -gt 0 ] || skip 'defects' 'there are no cases'
 finish

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Suite: the kernel's own test of the mapping, unmodified, on both kernels.
+# Suite: the kernel's own test of the mapping, unmodified, on all kernels.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
 
-for impl in rust c; do
+for impl in rust c c-fixed; do
 	before=$results
 	programs $impl map_test '' map_test
 	# Its six cases, and the kernel log.

@@ -1,31 +1,66 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Suite: the series of make patches gives the tree that is tested, and what it is
-# made from is checked.
+# Suite: the series of make patches gives the tree that is tested, that with the
+# fixes of C applies without the one in Rust, and what they are made from is
+# checked.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
+. "$VM/stage.sh"
 
-repo=$scratch/repo
 g() { git -C "$repo" -c user.name=Test -c user.email=test@example.org "$@"; }
+# grep finds nothing, for check.
+# shellcheck disable=SC2317 # Called by check.
+none() { ! grep "$@" | sed 's/^/  # /' | grep .; }
 
-if ! series=$("$VM/patches.sh" 2>"$scratch/err"); then
+# apply NAME FOLDER: applies such a series to the kernel's own files, and looks
+# at what it is sent with.
+apply() {
+	local name=$1 series=$2 number
+	repo=$scratch/$name
+	git init -q "$repo"
+	while read -r file; do
+		[ -f "$BUILD/pristine/$file" ] || continue
+		mkdir -p "$repo/$(dirname "$file")"
+		cp "$BUILD/pristine/$file" "$repo/$file"
+	done <"$scratch/files"
+	g add -f .
+	g commit -q -m Linux
+	g tag pristine
+
+	g am -q --empty=drop "$series"/*.patch >"$scratch/err" 2>&1 || sed 's/^/  # /' "$scratch/err"
+	number=$(series_patches "$name" | wc -l)
+	check "$name: git am takes every patch" is "$(g rev-list --count pristine..HEAD)" "$number"
+	check "$name: who submits it signs it off" none -l '^Signed-off-by' "$series"/*.patch
+	check "$name: the cover letter is written" none -F '*** ' "$series/0000-cover-letter.patch"
+	g log --format=%s pristine..HEAD >"$scratch/subjects"
+	check "$name: subjects are a subsystem and what is done" \
+		none -vE '^([A-Za-z0-9_/-]+: )+[a-z].*[^.]$' "$scratch/subjects"
+	check "$name: in 75 columns" none -E '.{76}' "$scratch/subjects"
+	g log --format='%h %b' pristine..HEAD >"$scratch/bodies"
+	check "$name: each patch has a reason" none -E '^[0-9a-f]{7,} *$' "$scratch/bodies"
+}
+
+if ! "$VM/patches.sh" >"$scratch/folders" 2>"$scratch/err"; then
 	sed 's/^/  # /' "$scratch/err"
-	not_ok 'the series is made'
+	not_ok 'the series are made'
 	finish
 fi
-git init -q "$repo"
-while read -r file; do
-	[ -f "$BUILD/pristine/$file" ] || continue
-	mkdir -p "$repo/$(dirname "$file")"
-	cp "$BUILD/pristine/$file" "$repo/$file"
-done <"$BUILD/linux.files"
-g add -f .
-g commit -q -m Linux
-g tag pristine
+readarray -t folders <"$scratch/folders"
+# Whatever a patch of either may change.
+{ cat "$BUILD/linux.files" && series_patches fixes | while read -r patch; do patched_files "$patch"; done; } |
+	LC_ALL=C sort -u >"$scratch/files"
 
-g am -q --empty=drop "$series"/*.patch >"$scratch/err" 2>&1 || sed 's/^/  # /' "$scratch/err"
-number=$(find "$TOP/patches" -name '*.patch' | wc -l)
-check 'git am takes every patch' is "$(g rev-list --count pristine..HEAD)" "$number"
+apply fixes "${folders[1]}"
+check 'fixes: nothing of it is Rust' is "$(g diff --name-only pristine HEAD | grep -v '^tools/' |
+	grep -E '^rust/|ring_buffer_map|\.rs$' || true)" ''
+# Each case that shows a defect is in the tests that are sent with them.
+grep -oE '\<d[0-9]+_[a-z0-9_]+' "${folders[1]}/0000-cover-letter.patch" |
+	while read -r case; do
+		grep -qrE "^TEST.*[( ]${case}[,)]" "$repo/tools/testing/selftests/ring-buffer" || echo "$case"
+	done >"$scratch/missing"
+check 'fixes: the reproducers of the cover letter are in it' is "$(cat "$scratch/missing")" ''
+
+apply rust "${folders[0]}"
 check 'the series changes the files that the overlay does' is "$(LC_ALL=C comm -3 \
 	<(g diff --name-only --no-renames pristine HEAD | LC_ALL=C sort) "$BUILD/linux.files")" ''
 differ=$(while read -r file; do
@@ -33,17 +68,6 @@ differ=$(while read -r file; do
 done <"$BUILD/linux.files")
 check 'and to the same' is "$differ" ''
 
-# grep finds nothing, for check.
-# shellcheck disable=SC2317 # Called by check.
-none() { ! grep "$@" | sed 's/^/  # /' | grep .; }
-check 'who submits it signs it off' none -l '^Signed-off-by' "$series"/*.patch
-check 'the cover letter is written' none -F '*** ' "$series/0000-cover-letter.patch"
-g log --format=%s pristine..HEAD >"$scratch/subjects"
-check 'subjects are a subsystem and what is done' \
-	none -vE '^([A-Za-z0-9_/-]+: )+[a-z].*[^.]$' "$scratch/subjects"
-check 'in 75 columns' none -E '.{76}' "$scratch/subjects"
-g log --format='%h %b' pristine..HEAD >"$scratch/bodies"
-check 'each patch has a reason' none -E '^[0-9a-f]{7,} *$' "$scratch/bodies"
 mkdir "$scratch/selftests"
 cp -r "$repo/tools/testing/selftests/ring-buffer" "$scratch/selftests/"
 : >"$scratch/selftests/lib.mk"
@@ -56,12 +80,12 @@ check "the kernel's own build has all tests" is "$(cat "$scratch/missing")" ''
 
 # A small overlay for what is refused.
 top=$scratch/top
-mkdir -p "$top/tools/testing" "$top/patches" "$top/kernel" "$scratch/tree/kernel/trace"
+mkdir -p "$top/tools/testing" "$top/patches/fixes" "$top/kernel" "$scratch/tree/kernel/trace"
 cp -r "$VM" "$top/tools/testing/vm"
 printf 'VERSION = %s\nPATCHLEVEL = %s\n' "$KERNEL_VERSION" "$KERNEL_PATCHLEVEL" >"$scratch/tree/Makefile"
 seq 5 >"$scratch/tree/kernel/trace/ring_buffer.c"
 echo ours >"$top/kernel/ours.rs"
-printf 'cover: letter\n\nText.\n' >"$top/patches/cover-letter"
+printf 'cover: letter\n\nText.\n' | tee "$top/patches/cover-letter" >"$top/patches/fixes/cover-letter"
 header() {
 	cat >"$top/patches/0001-one.patch" <<EOF
 Subject: one: change
@@ -90,9 +114,12 @@ make_series() {
 refused() {
 	if make_series; then not_ok "$1"; else check "$1" grep -q "$2" "$scratch/err"; fi
 }
+header ''
+mv "$top"/patches/0001-one.patch "$top/patches/fixes/0001-fix.patch"
 header 'kernel/*.rs'
 make_series || sed 's/^/  # /' "$scratch/err"
 check 'who makes the series is its author' grep -q '^From: Some One <one@example.org>$' "$top"/build/patches/0001-*.patch
+check 'the fixes are a series of their own' grep -q '^+three$' "$top"/build/patches-fixes/0001-*.patch
 check 'a pattern names new files' grep -q '^+ours$' "$top"/build/patches/0001-*.patch
 GIT_CONFIG_COUNT=0 refused 'without a name there is no series' 'whose patches are these'
 header ''

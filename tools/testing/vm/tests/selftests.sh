@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Suite: our kselftests, which must hold on both kernels. Those that ask for the
+# Suite: our kselftests, which must hold on all kernels. Those that ask for the
 # same guest (see directive in tap.sh) share one.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
@@ -17,7 +17,7 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/*_test.c; do
 done
 [ ${#groups[@]} -gt 0 ] || skip 'kselftests' 'there are none'
 
-for impl in rust c; do
+for impl in rust c c-fixed; do
 	number=0
 	while IFS= read -r wants; do
 		number=$((number + 1))

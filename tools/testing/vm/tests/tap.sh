@@ -99,10 +99,11 @@ import_tap() {
 	fi
 }
 
-# kernel IMPL: the image under test, that of TEST_KERNEL_RUST or TEST_KERNEL_C or
-# else the one that test.sh has built.
+# kernel IMPL: the image under test, that of TEST_KERNEL_RUST, TEST_KERNEL_C or
+# TEST_KERNEL_C_FIXED, or else the one that test.sh has built.
 kernel() {
-	local image=TEST_KERNEL_${1^^}
+	local image=${1^^}
+	image=TEST_KERNEL_${image//-/_}
 	image=${!image:-$(cat "$BUILD/test-kernel-$1" 2>/dev/null || true)}
 	[ -f "$image" ] && echo "$image"
 }
