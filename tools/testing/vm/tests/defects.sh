@@ -45,6 +45,13 @@ outcome() {
 	esac
 }
 
+# note KERNEL CASE: keeps its outcome.
+note() {
+	outcome "$2"
+	outcomes[$1 $2]=$outcome
+	details[$1 $2]=$detail
+}
+
 # has LIST WORD
 has() { [[ " $1 " == *" $2 "* ]]; }
 
@@ -70,25 +77,26 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	wants=$(directive "$source")
 	[ -z "$wants" ] || readarray -t settings < <(xargs -n 1 printf '%s\n' <<<"$wants")
 
-	# On the kernels that have no defect to expect, in one guest.
+	# What is expected to hold shares a guest.
 	declare -A outcomes=() details=()
-	declare -a alone=()
+	declare -a shared=() alone=()
 	start rust "$program" "$program" '' "${settings[@]}"
 	for case in $cases; do
-		outcome "$case"
-		outcomes[rust $case]=$outcome
-		details[rust $case]=$detail
-	done
-	for case in $cases; do
+		note rust "$case"
 		id=${case%%_*}
-		[[ ! $case =~ ^d[0-9]+_ ]] || has "$common $fixed" "${id^^}" || alone+=("$case")
+		if [[ $case =~ ^d[0-9]+_ ]] && ! has "$common $fixed" "${id^^}"; then
+			alone+=("$case")
+		else
+			shared+=("$case")
+		fi
 	done
-	start c-fixed "$program" "$program" "${alone[*]/#/-T }" "${settings[@]}"
-	for case in $cases; do
-		! has "${alone[*]}" "$case" || start c-fixed "$case" "$program" "-t $case" "${settings[@]}"
-		outcome "$case"
-		outcomes[fixed $case]=$outcome
-		details[fixed $case]=$detail
+	[ ${#shared[@]} = 0 ] || start c-fixed "$program" "$program" "${alone[*]/#/-T }" "${settings[@]}"
+	for case in "${shared[@]}"; do
+		note fixed "$case"
+	done
+	for case in "${alone[@]}"; do
+		start c-fixed "$case" "$program" "-t $case" "${settings[@]}"
+		note fixed "$case"
 	done
 
 	for case in $cases; do
