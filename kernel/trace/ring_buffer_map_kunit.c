@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of mapping a ring buffer to user space: what user space cannot
+ * bring about by itself. They hold for either implementation of the mapping,
+ * except that each case d<number>_* is about a defect of the one in C.
+ *
+ * Part of ring_buffer.c, which includes it: the tests damage structures that are
+ * private to it. They call none of its static functions, so that the compiler
+ * inlines those as it does without the tests.
+ */
+#include <kunit/test.h>
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/kmsg_dump.h>
+#include <linux/mman.h>
+
+/* Four of these events fill a sub-buffer, with room for a few time stamps. */
+#define RB_MAP_TEST_EVENTS	4
+#define RB_MAP_TEST_PAYLOAD	(round_down((PAGE_SIZE - BUF_PAGE_HDR_SIZE) / \
+					    RB_MAP_TEST_EVENTS, 4) - 24)
+/* The sub-buffers of the ring; the reader page is another one. */
+#define RB_MAP_TEST_SUBBUFS	4
+
+struct rb_map_test {
+	struct ring_buffer_per_cpu	*cpu_buffer;
+	struct trace_buffer		*buffer;
+	struct file			*file;
+	int				cpu;
+	unsigned long			addr;
+	/* Fills the buffer in the middle of a write. */
+	struct irq_work			irq_work;
+};
+
+static void rb_map_test_vm_close(struct vm_area_struct *vma)
+{
+	struct ring_buffer_per_cpu *cpu_buffer = vma->vm_file->private_data;
+
+	WARN_ON(ring_buffer_unmap(cpu_buffer->buffer, cpu_buffer->cpu));
+}
+
+static const struct vm_operations_struct rb_map_test_vm_ops = {
+	.close		= rb_map_test_vm_close,
+};
+
+static int rb_map_test_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct ring_buffer_per_cpu *cpu_buffer = file->private_data;
+	int ret;
+
+	ret = ring_buffer_map(cpu_buffer->buffer, cpu_buffer->cpu, vma);
+	if (!ret)
+		vma->vm_ops = &rb_map_test_vm_ops;
+	return ret;
+}
+
+/* A mapping keeps the file, and so the buffer, also if the test is aborted. */
+static int rb_map_test_release(struct inode *inode, struct file *file)
+{
+	struct ring_buffer_per_cpu *cpu_buffer = file->private_data;
+	struct trace_buffer *buffer = cpu_buffer->buffer;
+	unsigned long start = buffer->range_addr_start;
+	unsigned long end = buffer->range_addr_end;
+
+	ring_buffer_free(buffer);
+	if (start)
+		free_pages_exact((void *)start, end - start);
+	return 0;
+}
+
+static const struct file_operations rb_map_test_fops = {
+	.mmap		= rb_map_test_mmap,
+	.release	= rb_map_test_release,
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(rb_map_test_fput, fput, struct file *);
+
+/* Takes over the buffer, of which the test is to map that of the CPU. */
+static void rb_map_test_open(struct kunit *test, struct trace_buffer *buffer,
+			     int cpu)
+{
+	struct rb_map_test *self = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	self->buffer = buffer;
+	self->cpu = cpu;
+	self->cpu_buffer = buffer->buffers[cpu];
+	self->file = anon_inode_getfile("[rb_map_test]", &rb_map_test_fops,
+					self->cpu_buffer, O_RDONLY);
+	if (IS_ERR(self->file))
+		ring_buffer_free(buffer);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, self->file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, rb_map_test_fput,
+						  self->file));
+}
+
+/* A fresh buffer whose CPU is this one. */
+static void rb_map_test_open_new(struct kunit *test, unsigned int flags)
+{
+	unsigned long size = RB_MAP_TEST_SUBBUFS *
+			     (PAGE_SIZE - BUF_PAGE_HDR_SIZE);
+
+	rb_map_test_open(test, ring_buffer_alloc(size, flags),
+			 raw_smp_processor_id());
+}
+
+static unsigned long rb_map_test_map_pages(struct rb_map_test *self,
+					   unsigned long pages)
+{
+	return vm_mmap(self->file, 0, pages * PAGE_SIZE, PROT_READ, MAP_SHARED, 0);
+}
+
+static unsigned long rb_map_test_pages(struct rb_map_test *self)
+{
+	/* The meta-page, and the reader page. */
+	return self->cpu_buffer->nr_pages + 2;
+}
+
+static void rb_map_test_map(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	self->addr = rb_map_test_map_pages(self, rb_map_test_pages(self));
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(self->addr));
+}
+
+static void rb_map_test_unmap(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(self->addr, rb_map_test_pages(self) *
+					   PAGE_SIZE));
+}
+
+static int rb_map_test_get_reader(struct rb_map_test *self)
+{
+	return ring_buffer_map_get_reader(self->buffer, self->cpu);
+}
+
+static void rb_map_test_drain(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	for (int i = 0; i < 100; i++) {
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+		if (ring_buffer_empty_cpu(self->buffer, self->cpu))
+			break;
+	}
+}
+
+/* Writes to the buffer of this CPU. */
+static void rb_map_test_write(struct rb_map_test *self, int nr)
+{
+	static char payload[RB_MAP_TEST_PAYLOAD];
+
+	while (nr--)
+		ring_buffer_write(self->buffer, sizeof(payload), payload);
+}
+
+/* The meta-page as user space sees it. */
+static struct trace_buffer_meta rb_map_test_meta(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer_meta meta = {};
+
+	KUNIT_EXPECT_EQ(test, 0, copy_from_user(&meta, (void __user *)self->addr,
+						sizeof(meta)));
+	return meta;
+}
+
+/*
+ * How many events user space is told to be lost before the reader page: by the
+ * meta-page, or else by the number that is stored on the page.
+ */
+static u64 rb_map_test_lost(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer_meta meta = rb_map_test_meta(test);
+	struct buffer_data_page header = {};
+	unsigned long page;
+	u64 lost = 0;
+
+	if (meta.reader.lost_events)
+		return meta.reader.lost_events;
+
+	page = self->addr + meta.meta_page_size +
+	       (unsigned long)meta.reader.id * meta.subbuf_size;
+	KUNIT_EXPECT_EQ(test, 0, copy_from_user(&header, (void __user *)page,
+						sizeof(header)));
+	if (local_read(&header.commit) & RB_MISSED_STORED) {
+		page += BUF_PAGE_HDR_SIZE +
+			(local_read(&header.commit) & RB_WRITE_MASK);
+		KUNIT_EXPECT_EQ(test, 0, copy_from_user(&lost,
+							(void __user *)page,
+							sizeof(lost)));
+	}
+	return lost;
+}
+
+static unsigned int rb_map_test_messages(const char *text)
+{
+	struct kmsg_dump_iter iter;
+	unsigned int found = 0;
+	char line[256];
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line), &len))
+		found += !!strnstr(line, text, len);
+	return found;
+}
+
+/* A writer that does not leave the page's end does not hold the reader up. */
+static void d7_writer_past_the_end(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct buffer_page *page;
+	unsigned long write;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 1);
+	rb_map_test_drain(test);
+	rb_map_test_write(self, 2);
+
+	page = self->cpu_buffer->reader_page;
+	KUNIT_ASSERT_PTR_EQ(test, page, self->cpu_buffer->tail_page);
+	write = local_read(&page->write);
+	local_set(&page->write, PAGE_SIZE);
+	kunit_warning_suppress(test)
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	local_set(&page->write, write);
+
+	KUNIT_EXPECT_EQ(test, 3, rb_map_test_meta(test).read);
+	rb_map_test_unmap(test);
+}
+
+static void rb_map_test_interrupt(struct irq_work *work)
+{
+	struct rb_map_test *self = container_of(work, struct rb_map_test,
+						irq_work);
+
+	rb_map_test_write(self, 2 * RB_MAP_TEST_SUBBUFS * RB_MAP_TEST_EVENTS);
+}
+
+/*
+ * An interrupt in the middle of a write fills the buffer, and overwrites events.
+ * Then a reader comes to the page that the write is on, before its end. Returns
+ * how many events it is told to be lost.
+ */
+static u64 rb_map_test_overrun(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct ring_buffer_per_cpu *cpu_buffer = self->cpu_buffer;
+	u64 lost;
+
+	/*
+	 * Events that the interrupt can overwrite, and one before the write on
+	 * its page: without it there is nothing to read on it.
+	 */
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS + 2);
+	KUNIT_ASSERT_NOT_NULL(test, ring_buffer_lock_reserve(self->buffer, 8));
+
+	/*
+	 * This thread is bound to its CPU, and no other writes to the buffer. So
+	 * it may sleep, as the reader does, and as if on another CPU.
+	 */
+	preempt_enable();
+	irq_work_queue(&self->irq_work);
+	irq_work_sync(&self->irq_work);
+	for (int i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_PTR_EQ(test, cpu_buffer->reader_page,
+			    cpu_buffer->commit_page);
+	KUNIT_EXPECT_PTR_NE(test, cpu_buffer->reader_page,
+			    cpu_buffer->tail_page);
+	lost = rb_map_test_lost(test);
+	preempt_disable();
+
+	ring_buffer_unlock_commit(self->buffer);
+	return lost;
+}
+
+static void d12_loss_is_kept(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	u64 lost;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	lost = rb_map_test_overrun(test);
+	/* Or once the page is complete. */
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	if (!lost)
+		lost = rb_map_test_lost(test);
+	KUNIT_EXPECT_GT(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, lost,
+			ring_buffer_overrun_cpu(self->buffer, self->cpu));
+	rb_map_test_unmap(test);
+}
+
+static void d12_messages_are_limited(struct kunit *test)
+{
+	static const char text[] = "commit overrun lost";
+	unsigned int before = rb_map_test_messages(text);
+	unsigned long start = jiffies;
+	unsigned int limit, rounds = 4 * DEFAULT_RATELIMIT_BURST;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	for (unsigned int i = 0; i < rounds; i++) {
+		rb_map_test_overrun(test);
+		rb_map_test_drain(test);
+	}
+	limit = DEFAULT_RATELIMIT_BURST *
+		(1 + DIV_ROUND_UP(jiffies - start, DEFAULT_RATELIMIT_INTERVAL));
+	KUNIT_ASSERT_LT(test, limit, rounds);
+	KUNIT_EXPECT_LE(test, rb_map_test_messages(text) - before, limit);
+	rb_map_test_unmap(test);
+}
+
+/* mmap() of a corrupt buffer: an errno, and nothing else. */
+static void rb_map_test_corrupt(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long addr = 0;
+
+	kunit_warning_suppress(test)
+		addr = rb_map_test_map_pages(self, 1);
+	KUNIT_EXPECT_EQ(test, (long)addr, -EIO);
+	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
+	KUNIT_EXPECT_NULL(test, self->cpu_buffer->meta_page);
+	KUNIT_EXPECT_NULL(test, self->cpu_buffer->subbuf_ids);
+	KUNIT_EXPECT_EQ(test, 0,
+			atomic_read(&self->cpu_buffer->resize_disabled));
+	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
+	if (!IS_ERR_VALUE(addr))
+		vm_munmap(addr, PAGE_SIZE);
+}
+
+static void d15_no_head_page(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct list_head *prev, *next;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	prev = self->cpu_buffer->head_page->list.prev;
+	next = prev->next;
+	KUNIT_ASSERT_EQ(test, (unsigned long)next & RB_FLAG_MASK, RB_PAGE_HEAD);
+	prev->next = (void *)((unsigned long)next & ~RB_FLAG_MASK);
+	rb_map_test_corrupt(test);
+	prev->next = next;
+
+	rb_map_test_map(test);
+	rb_map_test_unmap(test);
+}
+
+static void d15_page_missing(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct list_head *head, *page, *next;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	head = &self->cpu_buffer->head_page->list;
+	page = head->next;
+	next = page->next;
+	/* No flags in any of the pointers. */
+	KUNIT_ASSERT_EQ(test, ((unsigned long)page | (unsigned long)next) &
+			RB_FLAG_MASK, 0);
+	head->next = next;
+	next->prev = head;
+	rb_map_test_corrupt(test);
+	head->next = page;
+	next->prev = page;
+
+	rb_map_test_map(test);
+	rb_map_test_unmap(test);
+}
+
+static void d15_page_too_many(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	self->cpu_buffer->nr_pages--;
+	rb_map_test_corrupt(test);
+	self->cpu_buffer->nr_pages++;
+
+	rb_map_test_map(test);
+	rb_map_test_unmap(test);
+}
+
+/*
+ * A persistent buffer of which a page does not survive the boot: it is not known
+ * how many events that were. A boot is a new buffer in the memory of the old one.
+ */
+static void d5_unknown_loss(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long size = (unsigned long)nr_cpu_ids * 16 * PAGE_SIZE;
+	unsigned int kept = 3 * RB_MAP_TEST_EVENTS;
+	struct trace_buffer *buffer;
+	struct buffer_page *page;
+	unsigned int unknown = 0;
+	void *memory;
+
+	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, memory);
+	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+					 (unsigned long)memory, size, 0);
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	self->buffer = buffer;
+	rb_map_test_write(self, 4 * RB_MAP_TEST_EVENTS);
+	/* The second page. */
+	page = buffer->buffers[raw_smp_processor_id()]->head_page;
+	page = list_entry(page->list.next, struct buffer_page, list);
+	local_add(PAGE_SIZE, &page->page->commit);
+	ring_buffer_free(buffer);
+
+	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+					 (unsigned long)memory, size, 0);
+	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	KUNIT_ASSERT_EQ(test, kept,
+			ring_buffer_entries_cpu(buffer, self->cpu));
+
+	/* A reader looks at the first event behind it before the mapping does. */
+	for (int i = 0; i < RB_MAP_TEST_EVENTS; i++)
+		ring_buffer_consume(buffer, self->cpu, NULL, NULL);
+	KUNIT_EXPECT_NOT_NULL(test,
+			      ring_buffer_peek(buffer, self->cpu, NULL, NULL));
+	KUNIT_EXPECT_EQ(test, self->cpu_buffer->lost_events, ULONG_MAX);
+
+	rb_map_test_map(test);
+	for (int i = 0; i < 5; i++) {
+		unknown += rb_map_test_lost(test) == U64_MAX;
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	}
+	KUNIT_EXPECT_EQ(test, unknown, 0);
+	KUNIT_EXPECT_EQ(test, kept, rb_map_test_meta(test).read);
+	rb_map_test_unmap(test);
+}
+
+/*
+ * Writes such that the commit of an event takes a page's size to its end and the
+ * writer to the next page, one right after the other.
+ */
+static int rb_map_test_writer(void *data)
+{
+	struct rb_map_test *self = data;
+
+	while (!kthread_should_stop()) {
+		if (ring_buffer_lock_reserve(self->buffer, 8)) {
+			ring_buffer_nest_start(self->buffer);
+			rb_map_test_write(self, RB_MAP_TEST_EVENTS);
+			ring_buffer_nest_end(self->buffer);
+			ring_buffer_unlock_commit(self->buffer);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * The reader looks at a page while the writer commits to it and leaves it. What
+ * was committed must not go with the page.
+ */
+static void d19_no_event_is_skipped(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct task_struct *writer;
+	unsigned long end;
+	int cpu;
+
+	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs another CPU");
+	rb_map_test_open(test, ring_buffer_alloc(RB_MAP_TEST_SUBBUFS * PAGE_SIZE,
+						 0), cpu);
+	rb_map_test_map(test);
+	writer = kthread_run_on_cpu(rb_map_test_writer, self, cpu,
+				    "rb_map_test/%u");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, writer);
+
+	end = jiffies + 5 * HZ;
+	while (time_before(jiffies, end)) {
+		for (int i = 0; i < 1000; i++)
+			ring_buffer_map_get_reader(self->buffer, cpu);
+		cond_resched();
+	}
+	kthread_stop(writer);
+
+	rb_map_test_drain(test);
+	KUNIT_EXPECT_GT(test, rb_map_test_meta(test).read, 1000);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_entries_cpu(self->buffer, cpu));
+	rb_map_test_unmap(test);
+}
+
+static int rb_map_test_init(struct kunit *test)
+{
+	struct rb_map_test *self = kunit_kzalloc(test, sizeof(*self), GFP_KERNEL);
+
+	if (!self)
+		return -ENOMEM;
+	self->irq_work = IRQ_WORK_INIT_HARD(rb_map_test_interrupt);
+	test->priv = self;
+
+	/* Each case has a thread of its own. */
+	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id())) ?:
+	       kunit_attach_mm();
+}
+
+static struct kunit_case rb_map_test_cases[] = {
+	KUNIT_CASE(d5_unknown_loss),
+	KUNIT_CASE(d7_writer_past_the_end),
+	KUNIT_CASE(d12_loss_is_kept),
+	KUNIT_CASE(d12_messages_are_limited),
+	KUNIT_CASE(d15_no_head_page),
+	KUNIT_CASE(d15_page_missing),
+	KUNIT_CASE(d15_page_too_many),
+	KUNIT_CASE_SLOW(d19_no_event_is_skipped),
+	{}
+};
+
+static struct kunit_suite rb_map_test_suite = {
+	.name		= "trace_buffer_map",
+	.init		= rb_map_test_init,
+	.test_cases	= rb_map_test_cases,
+};
+
+kunit_test_suite(rb_map_test_suite);

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Suite: the defects that only a test inside the kernel can bring about: the
+# KUnit cases of ring_buffer_map_kunit.c. Each case d7_... must fail on the C
+# kernel and hold on the Rust kernel; a case of another name must hold on both,
+# and so must one whose defect a patch in patches/common mends, by its line
+# "Defect:". On the C kernel each case has a guest for itself, since it may hang.
+set -euo pipefail
+. "$(dirname "$0")/tap.sh"
+
+suite=trace_buffer_map
+source=$TOP/kernel/trace/ring_buffer_map_kunit.c
+# Two threads of the host: a case needs two CPUs that run at the same time.
+machine=(SMP=2 ACCEL=mttcg ALLOW_WARN=1)
+
+# start IMPL NAME GLOB VAR=value...: runs the cases GLOB. The kernel's messages
+# without their time in $scratch/messages; what the guest came to in $ending
+# (empty: it was well).
+start() {
+	local impl=$1 name=$2 glob=$3
+	shift 3
+	VM_CMD=true
+	guest "$impl" "$name" "${machine[@]}" "$@" \
+		APPEND="kunit.enable=1 kunit.autorun=1 kunit.filter_glob=$suite.$glob"
+	ending=
+	if [ "$guest_status" != 0 ]; then
+		ending=$(why)
+	else
+		ending=$("$VM/klog.sh" "$guest_log" || true)
+	fi
+	tr -d '\r' <"$guest_log" | sed -E 's/^\[ *[0-9.]+\](\[[^]]*\])? //' >"$scratch/messages"
+}
+
+# outcome CASE: holds, fails or skips, or broken if the guest never got there.
+# With a word on it in $detail.
+outcome() {
+	local line
+	line=$(grep -aE "^    (not )?ok [0-9]+ (- )?$1( |\$)" "$scratch/messages" | tail -n 1 || true)
+	detail=
+	case $line in
+	"    not ok "*)
+		outcome=fails
+		detail=$(grep -aE -A 1 "^    # $1: EXPECTATION FAILED" "$scratch/messages" |
+			sed -n '2s/^ *//p' || true)
+		;;
+	"    ok "*"# SKIP"*) outcome=skips ;;
+	"    ok "*) outcome=holds ;;
+	*)
+		outcome=broken
+		# It got as far as this suite, and never came back from it.
+		if grep -qa "^    # Subtest: $suite" "$scratch/messages"; then
+			case $guest_status in 124 | 125) outcome=fails ;; esac
+		fi
+		detail='no result'
+		;;
+	esac
+	[ -z "$ending" ] || detail=$ending
+}
+
+# mended CASE: whether both kernels have a patch for its defect.
+mended() {
+	local id=${1%%_*}
+	grep -qsiE "^Defect: (.*[ ,])?$id([ ,]|\$)" "$TOP"/patches/common/*.patch
+}
+
+cases=$(sed -nE 's/^\tKUNIT_CASE(_SLOW)?\(([a-z0-9_]+)\).*/\2/p' "$source")
+[ -n "$cases" ] || not_ok 'there are no cases'
+
+declare -A rust=() rust_detail=()
+start rust "$suite" '*'
+for case in $cases; do
+	outcome "$case"
+	rust[$case]=$outcome
+	rust_detail[$case]=$detail
+done
+check 'rust: the kernel log is clean' is "$ending" ''
+
+for case in $cases; do
+	# A case takes a few seconds, or hangs.
+	start c "$suite-$case" "$case" TIMEOUT=60
+	outcome "$case"
+	should='holds holds'
+	if [[ $case =~ ^d[0-9]+_ ]]; then
+		mended "$case" || should='fails holds'
+		id=${case%%_*}
+		echo "${id^^}: C: $outcome, Rust: ${rust[$case]}"
+	fi
+	[ -z "$detail" ] || echo "  # C: $detail"
+	[ -z "${rust_detail[$case]}" ] || echo "  # Rust: ${rust_detail[$case]}"
+	if [[ " $outcome ${rust[$case]} " = *" skips "* ]]; then
+		skip "$case" "C: $outcome, Rust: ${rust[$case]}"
+	else
+		check "$case" [ "$outcome ${rust[$case]}" = "$should" ]
+	fi
+done
+finish
