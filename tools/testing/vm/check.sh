@@ -96,6 +96,8 @@ lint 'the kernel configuration' configure
 lint 'clippy and W=1: kernel files' kernel -k kernel/trace/ring_buffer_map/ \
 	kernel/trace/ring_buffer.o kernel/trace/trace.o kernel/trace/trace_snapshot.o \
 	rust/helpers/helpers.o
+lint 'object code: the meta-page is refreshed by one store a field' \
+	"$VM/meta-stores.sh" "$out/kernel/trace/ring_buffer_map/ring_buffer_map.o"
 
 # without PATTERN COMMAND...: it succeeds, and says nothing of the kind.
 without() {
