@@ -1,15 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Suite: the defects that only a test inside the kernel can bring about: the
-# KUnit cases of ring_buffer_map_kunit.c. Each case d7_... must fail on the C
+# KUnit cases of kernel/trace/*_map_kunit.c. Each case d7_... must fail on the C
 # kernel and hold on the Rust kernel; a case of another name must hold on both,
 # and so must one whose defect a patch in patches/common mends, by its line
 # "Defect:". On the C kernel each case has a guest for itself, since it may hang.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
 
-suite=trace_buffer_map
-source=$TOP/kernel/trace/ring_buffer_map_kunit.c
 # Two threads of the host: a case needs two CPUs that run at the same time.
 machine=(SMP=2 ACCEL=mttcg ALLOW_WARN=1)
 
@@ -63,34 +61,40 @@ mended() {
 	grep -qsiE "^Defect: (.*[ ,])?$id([ ,]|\$)" "$TOP"/patches/common/*.patch
 }
 
-cases=$(sed -nE 's/^\tKUNIT_CASE(_SLOW)?\(([a-z0-9_]+)\).*/\2/p' "$source")
-[ -n "$cases" ] || not_ok 'there are no cases'
-
-declare -A rust=() rust_detail=()
-start rust "$suite" '*'
-for case in $cases; do
-	outcome "$case"
-	rust[$case]=$outcome
-	rust_detail[$case]=$detail
-done
-check 'rust: the kernel log is clean' is "$ending" ''
-
-for case in $cases; do
-	# A case takes a few seconds, or hangs.
-	start c "$suite-$case" "$case" TIMEOUT=60
-	outcome "$case"
-	should='holds holds'
-	if [[ $case =~ ^d[0-9]+_ ]]; then
-		mended "$case" || should='fails holds'
-		id=${case%%_*}
-		echo "${id^^}: C: $outcome, Rust: ${rust[$case]}"
+for source in "$TOP"/kernel/trace/*_map_kunit.c; do
+	suite=$(sed -nE 's/^\t\.name\t*= "(.*)",$/\1/p' "$source")
+	cases=$(sed -nE 's/^\tKUNIT_CASE(_SLOW)?\(([a-z0-9_]+)\).*/\2/p' "$source")
+	if [ -z "$suite" ] || [ -z "$cases" ]; then
+		not_ok "$(basename "$source") has no cases"
+		continue
 	fi
-	[ -z "$detail" ] || echo "  # C: $detail"
-	[ -z "${rust_detail[$case]}" ] || echo "  # Rust: ${rust_detail[$case]}"
-	if [[ " $outcome ${rust[$case]} " = *" skips "* ]]; then
-		skip "$case" "C: $outcome, Rust: ${rust[$case]}"
-	else
-		check "$case" [ "$outcome ${rust[$case]}" = "$should" ]
-	fi
+
+	declare -A rust=() rust_detail=()
+	start rust "$suite" '*'
+	for case in $cases; do
+		outcome "$case"
+		rust[$case]=$outcome
+		rust_detail[$case]=$detail
+	done
+	check "rust: $suite: the kernel log is clean" is "$ending" ''
+
+	for case in $cases; do
+		# A case takes a few seconds, or hangs.
+		start c "$suite-$case" "$case" TIMEOUT=60
+		outcome "$case"
+		should='holds holds'
+		if [[ $case =~ ^d[0-9]+_ ]]; then
+			mended "$case" || should='fails holds'
+			id=${case%%_*}
+			echo "${id^^}: C: $outcome, Rust: ${rust[$case]}"
+		fi
+		[ -z "$detail" ] || echo "  # C: $detail"
+		[ -z "${rust_detail[$case]}" ] || echo "  # Rust: ${rust_detail[$case]}"
+		if [[ " $outcome ${rust[$case]} " = *" skips "* ]]; then
+			skip "$case" "C: $outcome, Rust: ${rust[$case]}"
+		else
+			check "$case" [ "$outcome ${rust[$case]}" = "$should" ]
+		fi
+	done
 done
 finish
