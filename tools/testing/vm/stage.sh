@@ -57,7 +57,8 @@ series_patches() {
 }
 
 # fixed_defects FOLDER: the defects that its patches say they fix, in a line
-# "Defect: D1" after the "---".
+# "Defect: D1" after the "---"; if a patch fixes a part, the case of the tests
+# that shows it.
 fixed_defects() {
 	find "$1" -maxdepth 1 -name '*.patch' -exec sed -n '/^---$/,/^diff /s/^Defect: *//p' {} + |
 		tr ' ' '\n' | sort -u -V

@@ -55,6 +55,12 @@ note() {
 # has LIST WORD
 has() { [[ " $1 " == *" $2 "* ]]; }
 
+# claimed LIST CASE: whether it has the defect, or this case of it.
+claimed() {
+	local id=${2%%_*}
+	has "$1" "${id^^}" || has "$1" "$2"
+}
+
 # What the patches say they fix: in every kernel, and in C by patches/fixes.
 common=$(fixed_defects "$TOP/patches/common" | xargs)
 fixed=$(fixed_defects "$TOP/patches/fixes" | xargs)
@@ -83,8 +89,7 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	start rust "$program" "$program" '' "${settings[@]}"
 	for case in $cases; do
 		note rust "$case"
-		id=${case%%_*}
-		if [[ $case =~ ^d[0-9]+_ ]] && ! has "$common $fixed" "${id^^}"; then
+		if [[ $case =~ ^d[0-9]+_ ]] && ! claimed "$common $fixed" "$case"; then
 			alone+=("$case")
 		else
 			shared+=("$case")
@@ -109,9 +114,9 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 			id=${case%%_*}
 			id=${id^^}
 			echo "$id: $text"
-			has "$common" "$id" || should='fails holds holds'
+			claimed "$common" "$case" || should='fails holds holds'
 			# A defect that no patch claims to fix may or may not show.
-			has "$common $fixed" "$id" || should="fails ${outcomes[fixed $case]} holds"
+			claimed "$common $fixed" "$case" || should="fails ${outcomes[fixed $case]} holds"
 			case "${sum[$id]:-} ${outcomes[fixed $case]}" in
 			*fails* | *broken*) sum[$id]=fails ;;
 			*skips*) sum[$id]=skips ;;
