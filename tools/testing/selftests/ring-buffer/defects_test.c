@@ -513,4 +513,46 @@ TEST_F(defects, d14_mprotect_exec_of_a_part)
 	EXPECT_FREE();
 }
 
+/* D16: a change of the sub-buffer size leaves the counters as they are ------ */
+
+TEST_F(defects, d16_order_change_leaves_no_entries)
+{
+	struct stats stats;
+
+	ASSERT_EQ(markers_write(&self->inst, 0, 100, 8), 0);
+	ASSERT_EQ(instance_resize(&self->inst, 1, NR_SUBBUFS), 0);
+	ASSERT_EQ(stats_read(&self->inst, CPU, &stats), 0);
+	EXPECT_EQ(stats.entries, 0);
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	EXPECT_EQ(self->map.meta->entries, 0);
+}
+
+/* A reader of the buffer must wait for events, and end when it is killed. */
+TEST_F(defects, d16_trace_pipe_waits)
+{
+	char path[256], buf[64];
+	int fd, status, i;
+	pid_t reader;
+
+	ASSERT_EQ(markers_write(&self->inst, 0, 100, 8), 0);
+	ASSERT_EQ(instance_resize(&self->inst, 1, NR_SUBBUFS), 0);
+	instance_path(&self->inst, "per_cpu/cpu0/trace_pipe", path, sizeof(path));
+
+	reader = fork();
+	ASSERT_GE(reader, 0);
+	if (!reader) {
+		fd = open(path, O_RDONLY);
+		_exit(read(fd, buf, sizeof(buf)) < 0);
+	}
+	sleep_ms(200);
+	kill(reader, SIGKILL);
+	for (i = 0; i < 20 && !waitpid(reader, &status, WNOHANG); i++)
+		sleep_ms(100);
+	EXPECT_LT(i, 20);
+	/* A reset ends the loop as well. */
+	EXPECT_EQ(instance_reset(&self->inst), 0);
+	if (i == 20)
+		waitpid(reader, &status, 0);
+}
+
 TEST_HARNESS_MAIN
