@@ -292,12 +292,14 @@ baseline() {
 		[ -x "$BUILD/tests/$name" ] || die "$name does not build"
 		groups["-$(directive "$source")"]+=" $name"
 	done
+	# The KUnit cases of kernel_defects.sh, which need no program.
+	groups['-SMP=2 ACCEL=mttcg APPEND="kunit.enable=1 kunit.autorun=1 kunit.filter_glob=trace_*map*"']=
 	build || die "the unchanged kernel does not build (log: $LOGS/mutants-build.log)"
 	rm -f "$work/groups.new"
 	for wants in "${!groups[@]}"; do
 		number=$((number + 1))
 		read -r -a list <<<"${groups[$wants]}"
-		say "unchanged: ${list[*]}"
+		say "unchanged: ${list[*]:-KUnit}"
 		start=$(date +%s)
 		try "baseline-$number" 900 "${wants#-}" "${list[@]}"
 		[ -z "$by" ] || die "the unchanged kernel fails: $by"
