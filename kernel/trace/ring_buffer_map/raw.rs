@@ -4,56 +4,50 @@
 //!
 //! Writers change a ring buffer at any time and without a lock. So there is no Rust reference to
 //! one of its structs or to a field of one. A [`Shared`] is a pointer to such a struct. Its fields
-//! are words, loaded one at a time as by `READ_ONCE()`. A [`Field`] names one, with its type and the
-//! lock that protects it. A [`Locked`] is a [`Shared`] with that lock held, and the only way to
+//! are words, loaded one at a time as by `READ_ONCE()`. A [`Field`] names one, with its type and
+//! the lock that protects it. A [`Locked`] is a [`Shared`] with that lock held, and the only way to
 //! store to the field.
 //!
-//! The C functions that the mapping calls are here, too, as methods of the struct that they work
-//! on.
+//! The C functions that the mapping calls are methods of the struct that they work on: those of
+//! `ring_buffer.c` in `ring_buffer`, those of `trace.c` in `tracefs`.
 
-use super::bindings::{
-    self,
-    buffer_page,
-    ftrace_buffer_info,
-    ring_buffer_per_cpu,
-    trace_array,
-    trace_buffer, //
-};
 use core::{
     marker::PhantomData,
     mem::{
         align_of,
-        offset_of,
-        size_of,
-        ManuallyDrop, //
+        size_of, //
     },
     ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
-    cpu::CpuId,
-    cpumask::CpumaskVar,
-    error::to_result,
-    prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
+        atomic::Atomic,
         lock::{
             Backend,
             Lock, //
-        },
-        SpinLock,
-        SpinLockGuard, //
+        }, //
     },
     types::NotThreadSafe, //
 };
 
 pub(crate) mod fields;
+mod ring_buffer;
+mod tracefs;
 
-// The locks of fields. Code that creates a [`Locked`] for one of them must keep to what is said here
-// of the values that it stores.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+pub(crate) use tracefs::SnapshotGuard;
+pub(crate) use {
+    ring_buffer::{
+        log_commit_overrun,
+        ResizeDisabled,
+        RingPage, //
+    },
+    tracefs::AccessGuard, //
+};
+
+// The locks of fields. Code that creates a [`Locked`] for one of them must keep to what is said
+// here of the values that it stores.
 
 /// The `reader_lock` of a CPU's buffer. Any value may be stored.
 pub(crate) enum ReaderLock {}
@@ -302,322 +296,5 @@ impl<T> Deref for LookAt<T> {
     #[inline(always)]
     fn deref(&self) -> &T {
         &self.0
-    }
-}
-
-impl<'a> Shared<'a, ring_buffer_per_cpu> {
-    /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
-    pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
-        // A resize in progress holds the mutex.
-        let _resizing = self.parent().lock(fields::buffer::MUTEX).lock();
-
-        self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
-        // INVARIANT: The unit was added just above.
-        ResizeDisabled(self)
-    }
-
-    /// The buffer of all CPUs that this one is of.
-    pub(crate) fn parent(self) -> Shared<'a, trace_buffer> {
-        let parent = self.load(fields::cpu::BUFFER);
-
-        // SAFETY: A buffer of a CPU always has one. It may change, as taking a snapshot swaps the
-        // buffers of a CPU between two of them, but both live for as long as the instance does.
-        unsafe { Shared::from_raw(parent) }
-    }
-
-    /// The id of the sub-buffer `page` if the buffer is persistent: the place of the page in its
-    /// memory. Mirrors `rb_page_id()`.
-    pub(crate) fn persistent_id(self, page: Shared<'_, buffer_page>) -> Option<u32> {
-        if self.load(fields::cpu::RING_META).is_null() {
-            return None;
-        }
-
-        // SAFETY: Both are valid by the type invariants. For a persistent buffer the function only
-        // computes: if the page is not of this buffer, the id is meaningless.
-        Some(unsafe { bindings::rb_map_page_id(self.as_ptr(), page.as_ptr(), 0) as u32 })
-    }
-}
-
-impl<'a> Shared<'a, trace_buffer> {
-    /// The buffer of `cpu`, if there is one. CPUs may be added, but are never removed.
-    pub(crate) fn cpu_buffer(self, cpu: CpuId) -> Option<Shared<'a, ring_buffer_per_cpu>> {
-        // SAFETY: The mask is valid for `'a` by the type invariants, and its bits are atomic.
-        let mask = unsafe { CpumaskVar::from_raw(&raw const (*self.as_ptr()).cpumask) };
-
-        if !mask.test(cpu) {
-            return None;
-        }
-
-        let buffers = self.load(fields::buffer::BUFFERS);
-        // SAFETY: The array has an entry for each possible CPU. That of a CPU in the mask is set:
-        // trace_rb_cpu_prepare() sets it before the bit and, once the system is running, has each
-        // CPU execute a barrier in between, so that none is needed here. A snapshot may swap it for
-        // another one.
-        let buffer = unsafe { buffers.add(cpu.as_u32() as usize).read_volatile() };
-
-        // SAFETY: It is valid, and lives as long as the buffer of all CPUs.
-        Some(unsafe { Shared::from_raw(buffer) })
-    }
-}
-
-/// One unit of the count that disables resizing of a buffer. Takes it back when it is dropped.
-///
-/// # Invariants
-///
-/// The value owns one unit of `resize_disabled`.
-#[must_use = "resizing is enabled again immediately when the value is unused"]
-pub(crate) struct ResizeDisabled<'a>(Shared<'a, ring_buffer_per_cpu>);
-
-impl<'a> ResizeDisabled<'a> {
-    /// Leaves the unit to the buffer.
-    pub(crate) fn leave(self) {
-        core::mem::forget(self);
-    }
-
-    /// Takes over a unit that was left to the buffer.
-    ///
-    /// # Safety
-    ///
-    /// [`Self::leave`] must have left a unit to `cpu`, which was not taken over yet.
-    pub(crate) unsafe fn take_over(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
-        // INVARIANT: By the safety requirements of this function.
-        Self(cpu)
-    }
-}
-
-impl Drop for ResizeDisabled<'_> {
-    fn drop(&mut self) {
-        self.0.atomic(fields::cpu::RESIZE_DISABLED).add(-1, Relaxed);
-    }
-}
-
-/// Functions of `ring_buffer.c`.
-impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
-    /// Brings in the next reader page if the current one is read. Returns whether the reader page
-    /// has something to read. Mirrors `rb_get_reader_page()`.
-    pub(crate) fn get_reader_page(&mut self) -> bool {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        !unsafe { bindings::rb_map_get_reader_page(self.as_ptr()) }.is_null()
-    }
-
-    /// The head page: the sub-buffer of the ring with the oldest events. Mirrors
-    /// `rb_set_head_page()`.
-    pub(crate) fn head_page(&mut self) -> Option<RingPage<'_>> {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        let head = unsafe { bindings::rb_map_set_head_page(self.as_ptr()) };
-
-        if head.is_null() {
-            return None;
-        }
-        // SAFETY: It is a sub-buffer of the ring, none of which is freed while the lock is held.
-        let head = unsafe { Shared::from_raw(head) };
-
-        // INVARIANT: The head page is in the ring.
-        // SAFETY: The `reader_lock` protects it.
-        Some(RingPage(unsafe { Locked::assume(head) }))
-    }
-
-    /// The id of the reader page. Mirrors `rb_page_id()`.
-    pub(crate) fn reader_id(&self) -> u32 {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        unsafe { bindings::rb_map_reader_id(self.as_ptr()) as u32 }
-    }
-}
-
-/// A sub-buffer of the ring, with the `reader_lock` of the buffer held.
-///
-/// # Invariants
-///
-/// The sub-buffer is in the ring, so that it is not the reader page.
-pub(crate) struct RingPage<'a>(Locked<'a, buffer_page, ReaderLock>);
-
-impl<'a> RingPage<'a> {
-    /// The sub-buffer itself.
-    pub(crate) fn page(&mut self) -> &mut Locked<'a, buffer_page, ReaderLock> {
-        &mut self.0
-    }
-
-    /// Steps to the sub-buffer behind this one. Mirrors `rb_inc_page()`.
-    ///
-    /// As in C, the pointers of the ring are trusted.
-    #[inline(always)]
-    pub(crate) fn step(&mut self) {
-        const _: () = assert!(offset_of!(buffer_page, list) == 0);
-
-        // Writers keep flags in the lower bits of the pointer.
-        let next = self
-            .0
-            .load(fields::page::NEXT)
-            .map_addr(|next| next & !(bindings::RB_FLAG_MASK as usize))
-            .cast();
-
-        // INVARIANT: What a sub-buffer of the ring points to is in the ring.
-        // SAFETY: By the type invariants it points to another one, none of which is freed while the
-        // lock is held.
-        self.0.shared = unsafe { Shared::from_raw(next) };
-    }
-}
-
-/// Says in the kernel log that `events` events were lost on `cpu` while one was being written.
-pub(crate) fn log_commit_overrun(cpu: i32, events: u64) {
-    // SAFETY: It is always safe to call this function.
-    unsafe { bindings::rb_map_commit_overrun(cpu, events as usize) };
-}
-
-/// Functions of `trace.c` for an open `trace_pipe_raw`.
-impl<'a> Shared<'a, ftrace_buffer_info> {
-    /// Creates a [`Shared`] of what is behind an open file.
-    ///
-    /// # Safety
-    ///
-    /// `file` must have been opened by `tracing_buffers_open()` and stay open for `'a`.
-    pub(crate) unsafe fn from_file(file: *mut kernel::bindings::file) -> Self {
-        // SAFETY: By the safety requirements of this function, the file has this struct, which
-        // lives until the file is released.
-        unsafe {
-            let info = bindings::trace_map_info(file);
-
-            Shared::from_raw(info)
-        }
-    }
-
-    /// The instance of the file.
-    pub(crate) fn array(self) -> Shared<'a, trace_array> {
-        // SAFETY: The struct is valid by the type invariants. An open file keeps its instance.
-        unsafe {
-            let array = bindings::trace_map_array(self.as_ptr());
-
-            Shared::from_raw(array)
-        }
-    }
-
-    /// The buffer of the instance at this moment.
-    pub(crate) fn buffer(self) -> Shared<'a, trace_buffer> {
-        // SAFETY: The struct is valid by the type invariants. An instance keeps both of the
-        // buffers that a snapshot swaps for as long as it lives.
-        unsafe {
-            let buffer = bindings::trace_map_buffer(self.as_ptr());
-
-            Shared::from_raw(buffer)
-        }
-    }
-
-    /// The CPU of the file.
-    pub(crate) fn cpu(self) -> i32 {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_cpu(self.as_ptr()) }
-    }
-
-    /// Whether the memory of the instance's buffer cannot be mapped.
-    pub(crate) fn is_unmappable(self) -> bool {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_unmappable(self.as_ptr()) }
-    }
-
-    /// Waits until `buffer_percent` of the CPU's buffer is full. May sleep.
-    pub(crate) fn wait(self) -> Result {
-        // SAFETY: The struct is valid by the type invariants.
-        to_result(unsafe { bindings::trace_map_wait(self.as_ptr()) })
-    }
-
-    /// Takes the right to consume the CPU's events. May sleep.
-    pub(crate) fn lock_access(self) -> AccessGuard<'a> {
-        let cpu = self.cpu();
-
-        // SAFETY: The CPU of an open file is a possible one.
-        unsafe { bindings::trace_map_access_lock(cpu) };
-        // INVARIANT: It was locked just above.
-        AccessGuard {
-            cpu,
-            _file: PhantomData,
-            _not_send: NotThreadSafe,
-        }
-    }
-}
-
-/// The right to consume the events of a CPU.
-///
-/// Code that prints an event in place holds it, too, so that the page of the event is not handed
-/// back to the writers meanwhile. Mirrors `trace_access_lock()`.
-///
-/// # Invariants
-///
-/// Only this context has the right. Unless the value is in a [`ManuallyDrop`], it has locked it.
-#[must_use = "the access unlocks immediately when the guard is unused"]
-pub(crate) struct AccessGuard<'a> {
-    cpu: i32,
-    _file: PhantomData<&'a ()>,
-    _not_send: NotThreadSafe,
-}
-
-impl AccessGuard<'static> {
-    /// The right to consume the events of `cpu`, which the caller has. It is not given back.
-    ///
-    /// # Safety
-    ///
-    /// No other context may have the right for as long as the value lives.
-    pub(crate) unsafe fn assume_locked(cpu: i32) -> ManuallyDrop<Self> {
-        // INVARIANT: By the safety requirements of this function.
-        ManuallyDrop::new(Self {
-            cpu,
-            _file: PhantomData,
-            _not_send: NotThreadSafe,
-        })
-    }
-}
-
-impl Drop for AccessGuard<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants this context has locked it.
-        unsafe { bindings::trace_map_access_unlock(self.cpu) };
-    }
-}
-
-/// Functions of `trace.c` for snapshots of an instance.
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-impl<'a> Shared<'a, trace_array> {
-    /// Locks the count of mappings and the count of users that may take a snapshot.
-    pub(crate) fn lock_snapshots(self) -> SnapshotGuard<'a> {
-        // SAFETY: The instance is valid by the type invariants, and C has initialised its lock.
-        let lock = unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) };
-
-        SnapshotGuard {
-            array: self,
-            _guard: lock.lock(),
-        }
-    }
-
-    /// Whether the instance ever had a buffer to swap with.
-    pub(crate) fn had_snapshot(self) -> bool {
-        // SAFETY: The instance is valid by the type invariants.
-        unsafe { bindings::trace_map_had_snapshot(self.as_ptr()) }
-    }
-}
-
-/// An instance with its `snapshot_trigger_lock` held.
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-pub(crate) struct SnapshotGuard<'a> {
-    array: Shared<'a, trace_array>,
-    _guard: SpinLockGuard<'a, ()>,
-}
-
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-impl SnapshotGuard<'_> {
-    /// The count of mappings.
-    pub(crate) fn map_count(&self) -> u32 {
-        // SAFETY: The instance is valid by the type invariants of `Shared`.
-        unsafe { bindings::trace_map_count(self.array.as_ptr()) }
-    }
-
-    /// Sets the count of mappings.
-    pub(crate) fn set_map_count(&mut self, count: u32) {
-        // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
-        unsafe { bindings::trace_map_set_count(self.array.as_ptr(), count) };
-    }
-
-    /// Whether there are users that may take a snapshot.
-    pub(crate) fn is_armed(&self) -> bool {
-        // SAFETY: The instance is valid by the type invariants of `Shared`.
-        unsafe { bindings::trace_map_snapshot_armed(self.array.as_ptr()) }
     }
 }

@@ -8,8 +8,8 @@
 //! `Documentation/trace/ring-buffer-map.rst` describes the interface,
 //! `Documentation/trace/ring-buffer-map-rust.rst` in what the implementations differ.
 //!
-//! This file has the entry points for C, which only convert their arguments. The functions that they
-//! call are safe:
+//! This file has the entry points for C, which only convert their arguments. The functions that
+//! they call are safe:
 //!
 //! - `trace_file`: the file operations, and what a VMA owns.
 //! - `mapping`: filling a VMA, and counting it.

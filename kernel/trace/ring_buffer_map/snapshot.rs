@@ -98,8 +98,8 @@ impl<'a> SnapshotExclusion<'a> {
 
         if self.array.had_snapshot() {
             drop(guard);
-            // A snapshot has interrupts disabled from the load of the count to the swap. As the flag
-            // is not set yet, a VMA that is mapped meanwhile waits, too.
+            // A snapshot has interrupts disabled from the load of the count to the swap. As the
+            // flag is not set yet, a VMA that is mapped meanwhile waits, too.
             synchronize_rcu();
             guard = self.array.lock_snapshots();
         }

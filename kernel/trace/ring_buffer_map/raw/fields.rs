@@ -33,7 +33,7 @@ macro_rules! fields {
 
                 // SAFETY: The offset and the type are those of one field. The user of the macro
                 // vouches for the lock.
-                unsafe { Field::new(offset, Field::<$struct, $type, $lock>::typed(|s| &s.$($path).+)) }
+                unsafe { Field::new(offset, Field::typed(|s: &$struct| &s.$($path).+)) }
             };
         )*
     };
@@ -69,9 +69,12 @@ pub(crate) mod cpu {
         trace_buffer, //
     };
     use core::ffi::c_void;
-    use kernel::sync::lock::{
-        mutex::MutexBackend,
-        raw_spinlock::RawSpinLockIrqBackend, //
+    use kernel::{
+        bindings::raw_spinlock_t,
+        sync::lock::{
+            mutex::MutexBackend,
+            raw_spinlock::RawSpinLockIrqBackend, //
+        }, //
     };
 
     // SAFETY:
@@ -89,7 +92,7 @@ pub(crate) mod cpu {
             RING_META: ring_meta, *mut ring_buffer_cpu_meta, LoadOnly;
             NR_PAGES: nr_pages, usize, LoadOnly;
             MAPPING_LOCK: mapping_lock, kernel::bindings::mutex, Lock<(), MutexBackend>;
-            READER_LOCK: reader_lock, kernel::bindings::raw_spinlock_t, Lock<(), RawSpinLockIrqBackend>;
+            READER_LOCK: reader_lock, raw_spinlock_t, Lock<(), RawSpinLockIrqBackend>;
 
             // Set to 0 and from 0 only with `MAP_STATE`, so under both locks.
             USER_MAPPED: user_mapped, u32, MappingLock;
@@ -109,7 +112,8 @@ pub(crate) mod cpu {
         }
     }
 
-    /// The count of what disables resizing, which only [`super::super::ResizeDisabled`] changes.
+    /// The count of what disables resizing, which only
+    /// [`ResizeDisabled`](crate::raw::ResizeDisabled) changes.
     pub(in crate::raw) const RESIZE_DISABLED: Field<ring_buffer_per_cpu, i32, Atomic<i32>> = {
         let offset = core::mem::offset_of!(ring_buffer_per_cpu, resize_disabled.counter);
 
@@ -129,8 +133,9 @@ pub(crate) mod page {
     };
     use core::mem::offset_of;
 
-    // SAFETY: Readers in C store to `read` under `reader_lock` only, and trust it to be an index into
-    // the committed bytes. A sub-buffer always has its memory, which is replaced under that lock.
+    // SAFETY: Readers in C store to `read` under `reader_lock` only, and trust it to be an index
+    // into the committed bytes. A sub-buffer always has its memory, which is replaced under that
+    // lock.
     fields! {
         unsafe buffer_page {
             NEXT: list.next, *mut list_head, LoadOnly;
@@ -166,8 +171,8 @@ pub(crate) mod data {
     use super::*;
     use crate::bindings::buffer_data_page;
 
-    // SAFETY: Writers store to `commit`, but not once they have left the page. What is stored then is
-    // taken from the page before.
+    // SAFETY: Writers store to `commit`, but not once they have left the page. What is stored then
+    // is taken from the page before.
     fields! {
         unsafe buffer_data_page {
             TIME_STAMP: time_stamp, u64, LoadOnly;
@@ -181,8 +186,8 @@ pub(crate) mod meta {
     use super::*;
     use kernel::uapi::trace_buffer_meta;
 
-    // SAFETY: The kernel stores to a meta-page under the `reader_lock` of its buffer only, and loads
-    // only the id, to compare it.
+    // SAFETY: The kernel stores to a meta-page under the `reader_lock` of its buffer only, and
+    // loads only the id, to compare it.
     fields! {
         unsafe trace_buffer_meta {
             META_PAGE_SIZE: meta_page_size, u32, ReaderLock;

@@ -29,8 +29,8 @@ pub use new_raw_spinlock_irq;
 /// Disabled interrupts are counted, as with [`SpinLockIrq`], rather than saved in the guard. So
 /// guards may be dropped in any order, and interrupts are enabled again with the last of them.
 ///
-/// Locking it again in a context that holds it is a bug: a deadlock, or unnoticed on kernels without
-/// `CONFIG_SMP`, where the lock only disables interrupts.
+/// Locking it again in a context that holds it is a bug: a deadlock, or unnoticed on kernels
+/// without `CONFIG_SMP`, where the lock only disables interrupts.
 ///
 /// # Examples
 ///
@@ -107,8 +107,8 @@ pub struct RawSpinLockIrqBackend;
 
 // SAFETY: The underlying kernel `raw_spinlock_t` object ensures mutual exclusion: between CPUs by
 // the lock, and between contexts of one CPU by the disabled interrupts. (As with `SpinLock`, a
-// context that locks it twice is not kept from that without `CONFIG_SMP`.) `relock` uses the default
-// implementation that always calls the same locking method.
+// context that locks it twice is not kept from that without `CONFIG_SMP`.) `relock` uses the
+// default implementation that always calls the same locking method.
 unsafe impl super::Backend for RawSpinLockIrqBackend {
     type State = bindings::raw_spinlock_t;
     type GuardState = ();

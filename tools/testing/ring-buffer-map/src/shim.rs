@@ -53,8 +53,6 @@ pub(crate) mod alloc {
         }
     }
 
-    pub(crate) struct PushError;
-
     pub(crate) struct Vector<T> {
         entries: Vec<T>,
         capacity: usize,
@@ -74,21 +72,24 @@ pub(crate) mod alloc {
             })
         }
 
-        pub(crate) fn push_within_capacity(&mut self, entry: T) -> Result<(), PushError> {
+        pub(crate) fn push(&mut self, entry: T, _flags: Flags) -> Result<(), AllocError> {
             if self.entries.len() == self.capacity {
-                return Err(PushError);
+                if !heap::allocate((self.capacity + 1) * size_of::<T>()) {
+                    return Err(AllocError);
+                }
+                self.capacity += 1;
             }
             self.entries.push(entry);
             Ok(())
         }
     }
 
-    impl<T> Default for Vector<T> {
-        fn default() -> Self {
-            Self {
-                entries: Vec::new(),
-                capacity: 0,
-            }
+    impl<T: Clone> Vector<T> {
+        pub(crate) fn from_elem(entry: T, nr: usize, flags: Flags) -> Result<Self, AllocError> {
+            let mut vector = Self::with_capacity(nr, flags)?;
+
+            vector.entries.resize(nr, entry);
+            Ok(vector)
         }
     }
 

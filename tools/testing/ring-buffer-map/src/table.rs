@@ -27,9 +27,11 @@ const SIZES: [usize; 8] = [
 #[test]
 fn each_entry_is_where_it_was_put() {
     for nr in SIZES {
-        let mut ids = Ids::new(nr).unwrap();
+        let mut ids = Ids::new(nr, 0u64).unwrap();
+        let mut entries = 7..;
 
-        assert_eq!(ids.fill(7u64, |entry| entry + 1), 7 + nr as u64);
+        ids.fill(|| entries.next().unwrap());
+        assert_eq!(entries.start, 7 + nr as u64);
         for id in 0..nr {
             assert_eq!(ids.get(id), Some(7 + id as u64));
             assert_eq!(ids.get_mut(id).copied(), Some(7 + id as u64));
@@ -42,12 +44,14 @@ fn each_entry_is_where_it_was_put() {
 }
 
 #[test]
-fn an_empty_table_has_no_entries() {
+fn a_new_table_has_empty_entries() {
     for nr in SIZES {
-        let mut ids = Ids::<u64>::new(nr).unwrap();
+        let ids = Ids::new(nr, 5u64).unwrap();
 
-        assert_eq!(ids.get(0), None);
-        assert_eq!(ids.get_mut(0), None);
+        for id in 0..nr {
+            assert_eq!(ids.get(id), Some(5));
+        }
+        assert_eq!(ids.get(nr), None);
     }
 }
 
@@ -56,9 +60,8 @@ fn one_entry_is_changed_alone() {
     let nr = 2 * PART + 1;
 
     for id in [0, 1, PART - 1, PART, 2 * PART] {
-        let mut ids = Ids::new(nr).unwrap();
+        let mut ids = Ids::new(nr, 0u64).unwrap();
 
-        ids.fill(0u64, |entry| entry);
         *ids.get_mut(id).unwrap() = 1;
         for other in 0..nr {
             assert_eq!(ids.get(other), Some(u64::from(other == id)));
@@ -68,14 +71,14 @@ fn one_entry_is_changed_alone() {
 
 #[test]
 fn no_allocation_is_larger_than_a_page() {
-    let _ids = Ids::<u64>::new(20 * PART).unwrap();
+    let _ids = Ids::new(20 * PART, 0u64).unwrap();
 
     assert_eq!(heap::largest(), PAGE_SIZE);
 }
 
 #[test]
 fn a_table_takes_no_more_than_it_needs() {
-    let _ids = Ids::<[u64; 4]>::new(5).unwrap();
+    let _ids = Ids::new(5, [0u64; 4]).unwrap();
 
     assert!(heap::largest() <= 5 * size_of::<[u64; 4]>());
 }
@@ -85,8 +88,8 @@ fn memory_runs_out() {
     // The list of the parts, and three of them.
     for allocations in 0..4 {
         heap::fail_after(allocations);
-        assert_eq!(Ids::<u64>::new(3 * PART).err(), Some(ENOMEM));
+        assert_eq!(Ids::new(3 * PART, 0u64).err(), Some(ENOMEM));
     }
     heap::fail_after(4);
-    assert!(Ids::<u64>::new(3 * PART).is_ok());
+    assert!(Ids::new(3 * PART, 0u64).is_ok());
 }
