@@ -197,7 +197,7 @@ seed() {
 }
 
 build() {
-	BUILD=$work BINDGEN=$work/tools/bin/bindgen kmake O="$out" bzImage \
+	LINUX=$work/linux BINDGEN=$work/tools/bin/bindgen kmake O="$out" bzImage \
 		>"$LOGS/mutants-build.log" 2>&1 </dev/null
 }
 
@@ -352,10 +352,10 @@ one() {
 	[ "$outcome" = unbuildable ] || built=$((built + 1))
 }
 generated() {
-	local source
-	source=$BUILD/linux/$folder/$2
-	changed+=("$folder/$2")
-	"$tool" apply "$1" "$source" | put "$folder/$2"
+	local file
+	file=$(cd "$BUILD/linux" && find "$folder" -name "$2")
+	changed+=("$file")
+	"$tool" apply "$1" "$BUILD/linux/$file" | put "$file"
 }
 replaced() {
 	changed+=("$1")
