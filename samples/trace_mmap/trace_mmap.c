@@ -32,21 +32,26 @@ enum {
 	TIME_STAMP	= 31,
 };
 
+/* Each event begins with this. */
+struct event_header {
+	__u32	type_len:5, time_delta:27;
+};
+
 static unsigned int count_events(const char *pos, const char *end)
 {
 	unsigned int nr = 0;
 
 	while (pos < end) {
-		__u32 header, type, len = 0;
+		struct event_header header;
+		__u32 len = 0;
 
 		memcpy(&header, pos, sizeof(header));
-		type = header & 31;
 
 		/* Padding without a time delta fills the rest of the page. */
-		if (type == PADDING && !(header >> 5))
+		if (header.type_len == PADDING && !header.time_delta)
 			break;
 
-		switch (type) {
+		switch (header.type_len) {
 		case TIME_EXTEND:
 		case TIME_STAMP:
 			len = 8;
@@ -58,12 +63,12 @@ static unsigned int count_events(const char *pos, const char *end)
 			len += 4;
 			break;
 		default:
-			len = 4 + type * 4;
+			len = 4 + header.type_len * 4;
 		}
 		if (len < 8 || len > end - pos)
 			errx(EXIT_FAILURE, "an event does not fit");
 
-		if (type < PADDING)
+		if (header.type_len < PADDING)
 			nr++;
 		pos += len;
 	}

@@ -57,11 +57,11 @@ static unsigned long long time_of(const char *subbuf, int nth)
 	unsigned long long time = header->time_stamp;
 
 	for (int i = 0; i <= nth; i++) {
-		__u32 word;
+		struct event_header event;
 
-		memcpy(&word, data, sizeof(word));
-		time += word >> 5;
-		data += 4 + 4 * (word & 31);
+		memcpy(&event, data, sizeof(event));
+		time += event.time_delta;
+		data += 4 + 4 * event.type_len;
 	}
 	return time;
 }

@@ -57,6 +57,11 @@ struct subbuf_header {
 #define EVENT_TIME_EXTEND	30
 #define EVENT_TIME_STAMP	31
 
+/* Each event begins with this. */
+struct event_header {
+	__u32	type_len:5, time_delta:27;
+};
+
 /* The largest payload that one write to trace_marker_raw may have. */
 #define MARKER_MAX		4096
 
@@ -549,10 +554,11 @@ static inline int walk_from(struct walk *walk, const char *subbuf,
 	const char *data = subbuf + SUBBUF_HEADER_SIZE;
 
 	while (pos < size) {
-		__u32 word, type, len, body = 4, seq;
+		struct event_header event;
+		__u32 type, len, body = 4, seq;
 
-		memcpy(&word, data + pos, sizeof(word));
-		type = word & 31;
+		memcpy(&event, data + pos, sizeof(event));
+		type = event.type_len;
 		switch (type) {
 		case EVENT_TIME_EXTEND:
 			walk->extends++;
@@ -565,7 +571,7 @@ static inline int walk_from(struct walk *walk, const char *subbuf,
 		case EVENT_PADDING:
 			walk->padding++;
 			/* Nothing but padding up to the end? */
-			if (!(word >> 5))
+			if (!event.time_delta)
 				return 0;
 			memcpy(&len, data + pos + 4, sizeof(len));
 			len += 4;
