@@ -6,17 +6,20 @@
 #ifndef _LINUX_RING_BUFFER_MAP_H
 #define _LINUX_RING_BUFFER_MAP_H
 
-struct file;
+#include <linux/types.h>
+
+struct ftrace_buffer_info;
 struct ring_buffer_per_cpu;
 struct vm_area_struct;
 
-/* TRACE_MMAP_IOCTL_GET_READER of trace_pipe_raw. */
-int tracing_buffers_get_reader(struct file *filp);
+/* TRACE_MMAP_IOCTL_GET_READER of an open trace_pipe_raw. */
+int trace_map_get_reader(struct ftrace_buffer_info *info, bool block);
+/* The mmap file operation, and those of a VMA. */
+int trace_map_mmap(struct ftrace_buffer_info *info, struct vm_area_struct *vma);
+void trace_map_open(struct ftrace_buffer_info *info);
+void trace_map_close(struct ftrace_buffer_info *info);
 
 #ifdef CONFIG_RING_BUFFER_MAP_RUST
-/* The mmap file operation of trace_pipe_raw. */
-int tracing_buffers_mmap(struct file *filp, struct vm_area_struct *vma);
-
 /*
  * Refresh the meta-page from the per-CPU buffer, if there is one. Call with
  * the buffer's reader_lock held.

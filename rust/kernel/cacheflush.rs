@@ -8,10 +8,7 @@ use crate::{
     bindings,
     ffi::c_int, //
 };
-use core::{
-    ffi::c_void,
-    ptr::NonNull, //
-};
+use core::ffi::c_void;
 
 /// Writes back what the kernel stored in `size` bytes at `address`.
 ///
@@ -26,10 +23,10 @@ use core::{
 /// `size` bytes at `address` must be mapped kernel memory. C takes the size as an `int`, so that it
 /// must be below 2 GiB.
 #[inline]
-pub unsafe fn flush_kernel_vmap_range(address: NonNull<c_void>, size: usize) {
+pub unsafe fn flush_kernel_vmap_range(address: *mut c_void, size: usize) {
     // CAST: By the safety requirements of this function the size fits.
     let size = size as c_int;
 
     // SAFETY: By the safety requirements of this function.
-    unsafe { bindings::flush_kernel_vmap_range(address.as_ptr(), size) };
+    unsafe { bindings::flush_kernel_vmap_range(address, size) };
 }

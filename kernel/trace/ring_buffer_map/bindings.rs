@@ -26,10 +26,6 @@ pub(crate) use kernel::{
     ffi, //
 };
 
-/// The struct behind an open `trace_pipe_raw`.
-#[repr(C)]
-pub(crate) struct ftrace_buffer_info([u8; 0]);
-
 /// An instance of the tracing system.
 #[repr(C)]
 pub(crate) struct trace_array([u8; 0]);

@@ -12,10 +12,7 @@ use super::{
     },
     reader_state::ReaderGuard, //
 };
-use kernel::{
-    cpu::CpuId,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The buffers of all CPUs, C's `struct trace_buffer`.
 #[derive(Clone, Copy)]
@@ -32,8 +29,6 @@ impl<'a> TraceBuffer<'a> {
     ///
     /// `EINVAL` if there is no such CPU, or it has no buffer.
     pub(crate) fn cpu(self, cpu: i32) -> Result<CpuBuffer<'a>> {
-        let cpu = CpuId::from_i32(cpu).ok_or(EINVAL)?;
-
         self.0.cpu_buffer(cpu).map(CpuBuffer).ok_or(EINVAL)
     }
 }
@@ -86,15 +81,5 @@ impl<'a> CpuBuffer<'a> {
     /// Locks the reader, which disables interrupts.
     pub(crate) fn lock_reader(self) -> ReaderGuard<'a> {
         ReaderGuard::lock(self.0)
-    }
-
-    /// The reader, locked by the caller.
-    ///
-    /// # Safety
-    ///
-    /// The caller must hold `reader_lock` for as long as the value lives.
-    pub(crate) unsafe fn assume_reader_locked(self) -> ReaderGuard<'a> {
-        // SAFETY: By the safety requirements of this function.
-        unsafe { ReaderGuard::assume_locked(self.0) }
     }
 }

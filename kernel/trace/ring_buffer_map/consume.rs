@@ -4,7 +4,7 @@
 
 use super::{
     buffer::CpuBuffer,
-    raw::AccessGuard,
+    raw::Access,
     reader_state::{
         MissedEvents,
         PageId,
@@ -37,7 +37,7 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
         return Ok(false);
     }
     reader.page().flush();
-    reader.publish(None);
+    reader.publish();
     Ok(true)
 }
 
@@ -45,20 +45,20 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
 /// refreshes the meta-page.
 ///
 /// Swaps the page at most once, and consumes only what was committed by then, up to
-/// [`MAX_EVENTS_PER_LOCK`] events in a critical section. So the function ends even if writers keep
-/// adding events, and whatever is on the page.
+/// [`MAX_EVENTS_PER_LOCK`] events in a critical section. The function therefore ends even if writers
+/// keep adding events, and regardless of the contents of the page.
 ///
-/// `_access` is that of the CPU: other consumers look at events without the `reader_lock`. The
-/// `mapping_lock` is not needed: a buffer that is unmapped meanwhile only loses its meta-page.
+/// `_access` must be for the CPU of the buffer, as other consumers look at events without the
+/// `reader_lock`. The `mapping_lock` is not needed: a buffer that is unmapped meanwhile only loses
+/// its meta-page.
 ///
 /// Mirrors C's `ring_buffer_map_get_reader()`.
 ///
 /// # Errors
 ///
 /// `ENODEV` if the buffer is not mapped. An empty buffer is not an error.
-pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &AccessGuard<'_>) -> Result {
+pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &Access) -> Result {
     let mut unread = None;
-    let mut missed = None;
 
     loop {
         let mut reader = cpu.lock_reader();
@@ -67,12 +67,12 @@ pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &AccessGuard<'_>) -> Resul
             return Err(ENODEV);
         }
         unread = match unread {
-            None => begin(&mut reader, &mut missed),
-            Some(unread) => resume(&mut reader, unread, &mut missed),
+            None => begin(&mut reader),
+            Some(unread) => resume(&mut reader, unread),
         };
         if unread.is_none() {
             reader.page().flush();
-            reader.publish(missed);
+            reader.publish();
             return Ok(());
         }
     }
@@ -86,8 +86,8 @@ struct Unread {
 
 /// Consumes the first part of the reader page, after swapping it if it has been read.
 ///
-/// Returns the unread rest. Sets `missed` if events that were lost before the page were reported.
-fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Option<Unread> {
+/// Returns the unread rest.
+fn begin(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
     if reader.is_empty() {
         return None;
     }
@@ -98,12 +98,12 @@ fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Opt
         // The events that were lost before the page have not been reported if another reader has
         // swapped it in, or if it was not complete.
         if reader.missed() != MissedEvents::NONE && reader.complete_page().is_some() {
-            *missed = Some(report_missed(reader));
+            report_missed(reader);
         }
         return consume(reader);
     }
 
-    // What is there belongs to the page that was just read. Clear it, so that what is there after
+    // The pending loss belongs to the page that was just read. Clear it, so that a loss found after
     // the swap belongs to the new page.
     let id = reader.page_id();
     let reported = reader.replace_missed(MissedEvents::NONE);
@@ -114,7 +114,7 @@ fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Opt
         // its end.
         reader.replace_missed(reported);
     } else if found {
-        *missed = Some(report_missed(reader));
+        report_missed(reader);
     }
     if !found || reader.is_empty() {
         return None;
@@ -124,46 +124,40 @@ fn begin(reader: &mut ReaderGuard<'_>, missed: &mut Option<MissedEvents>) -> Opt
 
 /// Consumes the next part of the reader page.
 ///
-/// Others could take the lock meanwhile, and may have swapped the page or reset the buffer. Then
-/// what is shown is theirs.
-fn resume(
-    reader: &mut ReaderGuard<'_>,
-    unread: Unread,
-    missed: &mut Option<MissedEvents>,
-) -> Option<Unread> {
+/// Another reader may have taken the lock in between, and swapped the page or reset the buffer.
+/// Then nothing is left.
+fn resume(reader: &mut ReaderGuard<'_>, unread: Unread) -> Option<Unread> {
     if reader.page_id() != unread.page || reader.page().size() < unread.end {
-        *missed = None;
         return None;
     }
     walk(reader, unread.end)
 }
 
-/// Reports the events that were lost before the reader page, and returns their number.
+/// Reports the events that were lost before the reader page, if any.
 ///
-/// They are marked on the page. If the page is not complete, that is left for a later call. The
-/// caller must refresh the meta-page with the result.
-fn report_missed(reader: &mut ReaderGuard<'_>) -> MissedEvents {
+/// They are marked on the page. If the page is not complete, that is left for a later call.
+fn report_missed(reader: &mut ReaderGuard<'_>) {
     let missed = reader.missed();
     let persistent = reader.is_persistent();
 
     if missed == MissedEvents::NONE {
-        return missed;
+        return;
     }
 
     let Some(mut page) = reader.complete_page() else {
-        // The writer still sets the size of the page, so that there is no place on it for a mark
-        // yet. If the number is known, an interrupt in the middle of a write has filled the buffer.
+        // The writer has yet to set the size of the page, so the mark has no place. If the number
+        // is known, an interrupt has filled the buffer in the middle of a write.
         if let MissedEvents::Count(events) = missed {
             reader.log_commit_overrun(events);
         }
-        return missed;
+        return;
     };
 
     // A mark would make the page invalid for the next boot.
     if !persistent {
         page.mark_missed(missed);
     }
-    reader.replace_missed(MissedEvents::NONE)
+    reader.replace_missed(MissedEvents::NONE);
 }
 
 /// Consumes what is committed of the reader page, or its first part. Returns the unread rest.

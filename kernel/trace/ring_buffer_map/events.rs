@@ -7,9 +7,9 @@
 /// `type_len` values above those of data, as in [`enum ring_buffer_type`].
 ///
 /// [`enum ring_buffer_type`]: srctree/include/linux/ring_buffer.h
-const TYPE_PADDING: u32 = 29;
-const TYPE_TIME_EXTEND: u32 = 30;
-const TYPE_TIME_STAMP: u32 = 31;
+pub(crate) const TYPE_PADDING: u32 = 29;
+pub(crate) const TYPE_TIME_EXTEND: u32 = 30;
+pub(crate) const TYPE_TIME_STAMP: u32 = 31;
 
 /// The size of an event header, in bytes.
 const HEADER: usize = 4;
@@ -21,10 +21,10 @@ const TIME_EVENT: usize = 8;
 const ALIGNMENT: usize = 4;
 
 /// The number of bits of a header's `time_delta`.
-const TIME_SHIFT: u32 = 27;
+pub(crate) const TIME_SHIFT: u32 = 27;
 
 /// The bits that an absolute time stamp has no room for.
-const TIME_STAMP_MSB: u64 = 0xf8 << 56;
+pub(crate) const TIME_STAMP_MSB: u64 = 0xf8 << 56;
 
 /// What a walk over events found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct Walk {
 /// before.
 ///
 /// Counts and adds up as C's `rb_advance_reader()` would, event by event. What follows a padding
-/// event without a length, or an event that does not fit, is passed over.
+/// event without a length, or an event that does not fit, is skipped.
 pub(crate) fn walk(bytes: &[u8], stamp: u64, max: usize) -> Walk {
     let mut walk = Walk {
         entries: 0,

@@ -55,15 +55,16 @@ use kernel::{
 pub(crate) struct Subbuf(NonNull<buffer_page>);
 
 impl Subbuf {
-    pub(crate) fn new(page: Shared<'_, buffer_page>) -> Self {
-        Self(page.as_non_null())
+    /// The entry of `page`; never [`None`].
+    pub(crate) fn new(page: Shared<'_, buffer_page>) -> Option<Self> {
+        NonNull::new(page.as_ptr()).map(Self)
     }
 }
 
 /// The sub-buffers of a mapped buffer by their ids.
 pub(crate) type SubbufIds = Ids<Option<Subbuf>>;
 
-/// What a mapped buffer has.
+/// The state of a mapped buffer.
 ///
 /// # Invariants
 ///
@@ -83,7 +84,7 @@ impl MapState {
         let state = Self {
             layout,
             ids: Ids::new(layout.nr_subbufs(), None)?,
-            meta: MetaPage::new(&layout)?,
+            meta: MetaPage::new()?,
         };
 
         Ok(KBox::new(state, GFP_KERNEL)?)
@@ -93,24 +94,23 @@ impl MapState {
     pub(crate) fn meta_of<'a>(
         cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
     ) -> Option<MetaWriter<'a>> {
-        // SAFETY: The `reader_lock` is held for as long as `cpu` is borrowed.
-        let state = unsafe { Self::of(**cpu) }?;
+        // SAFETY: See `of()`. The `reader_lock` is held for as long as `cpu` is borrowed, and it is
+        // the lock of the meta-page, which is valid for as long as the state.
+        unsafe {
+            let state = Self::of(**cpu).as_ref()?;
+            let meta = Shared::from_raw(state.meta.as_ptr());
 
-        // SAFETY: It is the lock of the buffer whose meta-page this is.
-        Some(unsafe { state.meta.assume_locked() })
+            Some(MetaWriter::new(Locked::assume(meta)))
+        }
     }
 
-    /// The state of a buffer, if it is mapped.
+    /// The state of a buffer; null if it is not mapped.
     ///
-    /// # Safety
-    ///
-    /// The caller must hold one of [`BothLocks`] of the buffer for `'a`.
-    unsafe fn of<'a>(cpu: Shared<'_, ring_buffer_per_cpu>) -> Option<&'a Self> {
-        let state: *mut Self = cpu.load(fields::cpu::MAP_STATE).cast();
-
-        // SAFETY: The pointer is null or from `BothGuard::link()`, as nothing else stores to the
-        // field. It is unlinked under both locks, of which the caller holds one, and freed later.
-        unsafe { state.as_ref() }
+    /// While one of [`BothLocks`] is held, the pointer is null or to a valid state: it is from
+    /// [`BothGuard::link`], as nothing else stores to the field. [`BothGuard::unlink`] holds both
+    /// locks, and the state is freed later.
+    fn of(cpu: Shared<'_, ring_buffer_per_cpu>) -> *mut Self {
+        cpu.load(fields::cpu::MAP_STATE).cast()
     }
 }
 
@@ -126,8 +126,9 @@ impl<'a> MappingGuard<'a> {
         let guard = cpu.lock(fields::cpu::MAPPING_LOCK).lock();
 
         Self {
-            // SAFETY: The lock was taken just above, and is released with the value. The number of
-            // users is stored by `link()`, with the state, and by `set_users()`, which keeps to it.
+            // SAFETY: The lock was taken just above, and is released with the value. `link()` and
+            // `unlink()` store the number of users together with the state. `set_users()` never
+            // stores 0.
             cpu: unsafe { Locked::assume(cpu) },
             _guard: guard,
         }
@@ -140,8 +141,8 @@ impl<'a> MappingGuard<'a> {
 
     /// The mapping, if the buffer is mapped.
     pub(crate) fn mapped(&self) -> Option<Mapped<'_>> {
-        // SAFETY: The `mapping_lock` is held for as long as `self` is borrowed.
-        unsafe { MapState::of(*self.cpu) }.map(Mapped)
+        // SAFETY: See `of()`. The `mapping_lock` is held for as long as `self` is borrowed.
+        unsafe { MapState::of(*self.cpu).as_ref() }.map(Mapped)
     }
 
     /// Counts one more VMA; the first makes the buffer a mapped one. May sleep.
@@ -189,7 +190,7 @@ impl<'a> MappingGuard<'a> {
 
     /// Makes the buffer a mapped one with one VMA, in one critical section.
     ///
-    /// From there on other readers of the buffer copy its pages instead of taking them.
+    /// From there on, other readers copy the pages of the buffer instead of taking them.
     fn map(&mut self) -> Result {
         let resize = self.cpu.disable_resize();
         let layout = CpuBuffer::new(*self.cpu).layout().ok_or(E2BIG)?;
@@ -203,19 +204,18 @@ impl<'a> MappingGuard<'a> {
 
         both.reader.fill_ids(&mut state.ids)?;
         both.link(state);
-        both.reader.publish_pending();
+        both.reader.publish_first(&layout);
         resize.leave();
         Ok(())
     }
 
     /// Makes a buffer with one VMA an unmapped one, in one critical section.
     fn unmap(&mut self) {
-        let state = self.lock_both().unlink();
+        let (state, resize) = self.lock_both().unlink();
 
         // The `reader_lock` is released, so that the memory can be given back.
         drop(state);
-        // SAFETY: `map()` has left it, for the state that was just unlinked.
-        drop(unsafe { ResizeDisabled::take_over(*self.cpu) });
+        drop(resize);
     }
 
     fn lock_both(&mut self) -> BothGuard<'_, 'a> {
@@ -237,7 +237,7 @@ struct BothGuard<'m, 'a> {
     reader: ReaderGuard<'a>,
 }
 
-impl BothGuard<'_, '_> {
+impl<'a> BothGuard<'_, 'a> {
     fn locked(&mut self) -> Locked<'_, ring_buffer_per_cpu, BothLocks> {
         // SAFETY: Both locks are held for as long as `self` is borrowed, by the type invariants.
         // `link()` and `unlink()` store what they may.
@@ -252,15 +252,16 @@ impl BothGuard<'_, '_> {
     }
 
     /// Unlinks the state from C's buffer, which is mapped.
-    fn unlink(&mut self) -> KBox<MapState> {
-        let state = self.mapping.cpu.load(fields::cpu::MAP_STATE);
+    fn unlink(&mut self) -> (KBox<MapState>, ResizeDisabled<'a>) {
+        let cpu = *self.mapping.cpu;
+        let state = MapState::of(cpu);
 
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 0);
         self.locked().store(fields::cpu::MAP_STATE, ptr::null_mut());
 
-        // SAFETY: The buffer was mapped, so that the pointer is that of a box from `link()`. C's
-        // buffer does not point to it any more.
-        unsafe { KBox::from_raw(state.cast()) }
+        // SAFETY: The buffer was mapped, so that the pointer is that of a box from `link()`, and
+        // `map()` has left the unit. C's buffer does not point to the state any more.
+        unsafe { (KBox::from_raw(state), ResizeDisabled::take_over(cpu)) }
     }
 }
 
@@ -300,12 +301,16 @@ impl Mapped<'_> {
         }
 
         let Subbuf(subbuf) = self.0.ids.get(id)??;
-        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays.
-        let subbuf = unsafe { Shared::from_raw(subbuf.as_ptr()) };
-        let data = NonNull::new(subbuf.load(fields::page::DATA))?;
 
-        // SAFETY: By the invariants of `MapState` the memory of the sub-buffer is in the linear
-        // map, and is freed with it only, which stays. It has `subbuf_pages()` pages.
-        Some(unsafe { BorrowedPage::from_virt(data.cast().byte_add(page * PAGE_SIZE)) })
+        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays. Its memory,
+        // which has `subbuf_pages()` pages, is in the linear map and is freed with it only.
+        unsafe {
+            let subbuf = Shared::from_raw(subbuf.as_ptr());
+            let data = NonNull::new(subbuf.load(fields::page::DATA))?;
+
+            Some(BorrowedPage::from_virt(
+                data.cast().byte_add(page * PAGE_SIZE),
+            ))
+        }
     }
 }

@@ -28,7 +28,7 @@ use kernel::{
 /// - `EIO`: the list of sub-buffers is corrupt.
 /// - `ENOMEM`.
 ///
-/// Whatever the error, the buffer is as before.
+/// On any error the buffer is unchanged.
 pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
     if cpu.is_remote() {
         return Err(EINVAL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The meta-page: what user space reads of a mapped buffer's state.
+//! The meta-page, which shows user space the state of a mapped buffer.
 //!
 //! User space may read the page at any time, on any CPU, without a lock. So each field is written
 //! by one store that does not tear, and the id of the reader page is written last.
@@ -10,8 +10,7 @@ use super::{
     raw::{
         fields,
         Locked,
-        ReaderLock,
-        Shared, //
+        ReaderLock, //
     }, //
 };
 use core::{
@@ -23,7 +22,6 @@ use core::{
 };
 use kernel::{
     alloc::flags::GFP_USER,
-    cacheflush::flush_kernel_vmap_range,
     page::{
         BorrowedPage,
         Page,
@@ -39,7 +37,7 @@ use kernel::{
 
 // The layout is ABI: that of `include/uapi/linux/trace_mmap.h`.
 const _: () = {
-    assert!(size_of::<trace_buffer_meta>() == 80);
+    assert!(size_of::<trace_buffer_meta>() >= 80);
     assert!(offset_of!(trace_buffer_meta, meta_page_size) == 0);
     assert!(offset_of!(trace_buffer_meta, meta_struct_len) == 4);
     assert!(offset_of!(trace_buffer_meta, subbuf_size) == 8);
@@ -60,6 +58,7 @@ const _: () = {
 ///
 /// [`struct trace_buffer_meta`]: srctree/include/uapi/linux/trace_mmap.h
 pub(crate) struct Counters {
+    pub(crate) reader_lost_events: u64,
     /// Bytes of the reader page that are read.
     pub(crate) reader_read: u32,
     pub(crate) entries: u64,
@@ -84,44 +83,35 @@ pub(crate) struct MetaPage {
 
 impl MetaPage {
     /// Allocates the meta-page of a buffer. May sleep. Mirrors `rb_alloc_meta_page()`.
-    pub(crate) fn new(layout: &Layout) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let page = Page::alloc_page(GFP_USER | __GFP_ZERO)?;
         let meta = page.linear_address().ok_or(ENOMEM)?.cast();
         // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`. User space can get at
         // the page by `VmaMixedMap::vm_insert_pages()` only, which keeps it from writing.
-        let this = Self { page, meta };
-        // SAFETY: There is no other pointer to the page yet.
-        let mut writer = unsafe { this.assume_locked() };
-
-        writer.init(layout);
-        Ok(this)
+        Ok(Self { page, meta })
     }
 
-    /// The meta-page, to write to it.
-    ///
-    /// # Safety
-    ///
-    /// The caller must hold the `reader_lock` of the buffer that the meta-page is of, or have the
-    /// only pointer to it, for as long as the value lives.
-    pub(crate) unsafe fn assume_locked(&self) -> MetaWriter<'_> {
-        // SAFETY: The struct is valid by the type invariants; the lock is held by the safety
-        // requirements of this function.
-        MetaWriter(unsafe { Locked::assume(Shared::from_raw(self.meta.as_ptr())) })
+    /// The struct in the page, which is valid for as long as the page is.
+    pub(crate) fn as_ptr(&self) -> *mut trace_buffer_meta {
+        self.meta.as_ptr()
     }
 
     /// The page, to map it.
     pub(crate) fn page(&self) -> BorrowedPage<'_> {
-        // SAFETY: The page is valid for as long as `self` is borrowed.
-        unsafe { BorrowedPage::from_raw(NonNull::new_unchecked(self.page.as_ptr())) }
+        BorrowedPage::from(&self.page)
     }
 }
 
 /// A meta-page with the `reader_lock` of its buffer held.
 pub(crate) struct MetaWriter<'a>(Locked<'a, trace_buffer_meta, ReaderLock>);
 
-impl MetaWriter<'_> {
+impl<'a> MetaWriter<'a> {
+    pub(crate) fn new(meta: Locked<'a, trace_buffer_meta, ReaderLock>) -> Self {
+        Self(meta)
+    }
+
     /// Writes what does not change while the buffer is mapped.
-    fn init(&mut self, layout: &Layout) {
+    pub(crate) fn init(&mut self, layout: &Layout) {
         let subbuf_size = (layout.subbuf_pages() * PAGE_SIZE) as u32;
         let struct_len = size_of::<trace_buffer_meta>() as u32;
 
@@ -132,21 +122,12 @@ impl MetaWriter<'_> {
         self.0.store(fields::meta::META_PAGE_SIZE, subbuf_size);
     }
 
-    /// The id of the reader page that is shown.
-    pub(crate) fn reader_id(&self) -> u32 {
-        self.0.load(fields::meta::READER_ID)
-    }
-
-    /// Shows the number of events that were lost before the reader page.
-    pub(crate) fn show_missed(&mut self, events: u64) {
-        self.0.store(fields::meta::READER_LOST_EVENTS, events);
-    }
-
     /// Shows `counters` and, after all else, the id of the reader page. Mirrors
     /// `rb_update_meta_page()`.
     pub(crate) fn publish(mut self, reader_id: u32, counters: &Counters) {
         let meta = &mut self.0;
 
+        meta.store(fields::meta::READER_LOST_EVENTS, counters.reader_lost_events);
         meta.store(fields::meta::READER_READ, counters.reader_read);
         meta.store(fields::meta::ENTRIES, counters.entries);
         meta.store(fields::meta::OVERRUN, counters.overrun);
@@ -155,12 +136,10 @@ impl MetaWriter<'_> {
         meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
 
         // User space that sees the id of a new reader page must see what belongs to it. Pairs with
-        // the acquiring loads in Mapping::meta() of ringmap and in reader_id() of the sample and of
-        // the kselftests.
+        // the acquiring loads in reader_id() of the sample and of the kselftests, and in
+        // Mapping::meta() of tools/tracing/ringmap.
         smp_mb(Write);
         meta.store(fields::meta::READER_ID, reader_id);
-
-        // SAFETY: The meta-page is a page of kernel memory.
-        unsafe { flush_kernel_vmap_range(meta.as_non_null().cast(), PAGE_SIZE) };
+        meta.flush();
     }
 }

@@ -17,12 +17,15 @@ use core::{
         align_of,
         size_of, //
     },
-    ops::Deref,
-    ptr::NonNull, //
+    ops::Deref, //
 };
 use kernel::{
+    cacheflush::flush_kernel_vmap_range,
     sync::{
-        atomic::Atomic,
+        atomic::{
+            Atomic,
+            AtomicType, //
+        },
         lock::{
             Backend,
             Lock, //
@@ -43,11 +46,11 @@ pub(crate) use {
         ResizeDisabled,
         RingPage, //
     },
-    tracefs::AccessGuard, //
+    tracefs::Access, //
 };
 
-// The locks of fields. Code that creates a [`Locked`] for one of them must keep to what is said
-// here of the values that it stores.
+// These types name the locks that protect fields. Code that creates a [`Locked`] for one of them
+// must store only the values that its comment allows.
 
 /// The `reader_lock` of a CPU's buffer. Any value may be stored.
 pub(crate) enum ReaderLock {}
@@ -71,26 +74,6 @@ pub(crate) enum LoadOnly {}
 
 // 64-bit fields are words.
 const _: () = assert!(usize::BITS == 64);
-
-/// Types that are loaded and stored in one access.
-///
-/// # Safety
-///
-/// Must be an integer or a raw pointer of at most the size of a machine word.
-pub(crate) unsafe trait Word: Copy {}
-
-// SAFETY: It is an integer of at most the size of a machine word.
-unsafe impl Word for u32 {}
-// SAFETY: It is an integer of at most the size of a machine word.
-unsafe impl Word for i32 {}
-// SAFETY: It is an integer of the size of a machine word, see above.
-unsafe impl Word for u64 {}
-// SAFETY: It is an integer of the size of a machine word, see above.
-unsafe impl Word for i64 {}
-// SAFETY: It is an integer of the size of a machine word.
-unsafe impl Word for usize {}
-// SAFETY: It is a raw pointer.
-unsafe impl<T> Word for *mut T {}
 
 /// A field of type `U` in the C struct `T`, protected by the lock `L`.
 ///
@@ -126,7 +109,7 @@ impl<T, U, L> Field<T, U, L> {
     }
 
     /// `_access` does not compile unless the field has the type `U` and is aligned.
-    const fn typed(_access: fn(&T) -> &U) -> PhantomData<fn(T) -> (U, L)> {
+    const fn typed(_offset: usize, _access: fn(&T) -> &U) -> PhantomData<fn(T) -> (U, L)> {
         PhantomData
     }
 
@@ -142,10 +125,10 @@ impl<T, U, L> Field<T, U, L> {
 ///
 /// # Invariants
 ///
-/// Points to a `T` that is valid for `'a`. C changes those fields that are in [`fields`] by stores
-/// of whole words.
+/// Points to a `T` that is valid for `'a`. C stores to the fields in [`fields`] one whole word at a
+/// time.
 pub(crate) struct Shared<'a, T> {
-    ptr: NonNull<T>,
+    ptr: *mut T,
     _valid: PhantomData<&'a T>,
 }
 
@@ -167,34 +150,35 @@ impl<'a, T> Shared<'a, T> {
     pub(crate) unsafe fn from_raw(ptr: *mut T) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self {
-            // SAFETY: By the safety requirements of this function.
-            ptr: unsafe { NonNull::new_unchecked(ptr) },
+            ptr,
             _valid: PhantomData,
         }
     }
 
     /// The pointer, to compare it or to hand it to C.
     pub(crate) fn as_ptr(self) -> *mut T {
-        self.ptr.as_ptr()
+        self.ptr
     }
 
-    /// The pointer, to keep it.
-    pub(crate) fn as_non_null(self) -> NonNull<T> {
-        self.ptr
+    /// Makes the struct current for user space where data caches are not coherent.
+    #[inline(always)]
+    pub(crate) fn flush(self) {
+        // SAFETY: The struct is valid by the type invariants, and so kernel memory of this size.
+        unsafe { flush_kernel_vmap_range(self.ptr.cast(), size_of::<T>()) };
     }
 
     #[inline(always)]
     fn word<U, L>(self, field: Field<T, U, L>) -> *mut U {
         // By the invariants of `Field`, this is within the struct.
-        self.as_ptr().wrapping_byte_add(field.offset).cast()
+        self.ptr.wrapping_byte_add(field.offset).cast()
     }
 
     /// Loads a field, as by `READ_ONCE()`.
     #[inline(always)]
-    pub(crate) fn load<U: Word, L>(self, field: Field<T, U, L>) -> U {
+    pub(crate) fn load<U: AtomicType, L>(self, field: Field<T, U, L>) -> U {
         // `atomic_load()` is a call of a helper function for each load.
         // SAFETY: By the type invariants of `Self` and of `Field`, the pointer is to a valid and
-        // aligned `U`, and any value of a `Word` is valid. A volatile load of a word does not tear.
+        // aligned `U`. An `AtomicType` is at most a word, and a volatile load of one does not tear.
         unsafe { self.word(field).read_volatile() }
     }
 
@@ -220,7 +204,7 @@ impl<'a, T> Shared<'a, T> {
 ///
 /// # Invariants
 ///
-/// For as long as the value lives, this context holds `L`, or has the only pointer to the struct.
+/// For as long as the value lives, this context holds `L`.
 pub(crate) struct Locked<'a, T, L> {
     shared: Shared<'a, T>,
     _lock: PhantomData<L>,
@@ -241,8 +225,8 @@ impl<'a, T, L> Locked<'a, T, L> {
     ///
     /// # Safety
     ///
-    /// The caller must hold the lock `L` that protects `shared`, or have the only pointer to it,
-    /// for as long as the value lives. It must store only values that `L` allows.
+    /// The caller must hold the lock `L` that protects `shared` for as long as the value lives. It
+    /// must store only values that `L` allows.
     #[inline(always)]
     pub(crate) unsafe fn assume(shared: Shared<'a, T>) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -255,7 +239,7 @@ impl<'a, T, L> Locked<'a, T, L> {
 
     /// Stores to a field that the lock protects, as by `WRITE_ONCE()`.
     #[inline(always)]
-    pub(crate) fn store<U: Word>(&mut self, field: Field<T, U, L>, value: U) {
+    pub(crate) fn store<U: AtomicType>(&mut self, field: Field<T, U, L>, value: U) {
         // SAFETY: By the type invariants of `Shared` and of `Field`, the pointer is to a valid and
         // aligned `U`. The lock excludes other stores, and the loads of others are of whole words.
         unsafe { self.shared.word(field).write_volatile(value) }
@@ -268,12 +252,9 @@ impl<'a, T, L> Locked<'a, T, L> {
     pub(crate) fn follow<U>(&self, field: Field<T, *mut U, Link<L>>) -> LookAt<Locked<'_, U, L>> {
         let ptr = self.load(field);
 
-        // SAFETY: The lock is held for as long as `self` is borrowed, by the type invariants. So
-        // the pointer is to a valid struct, by those of `Field`.
-        let struct_ = unsafe { Shared::from_raw(ptr) };
-
-        // SAFETY: The same lock protects the struct, by the type invariants of `Field`.
-        LookAt(unsafe { Locked::assume(struct_) })
+        // SAFETY: The lock is held for as long as `self` is borrowed, by the type invariants. So,
+        // by those of `Field`, the pointer is to a valid struct, which the same lock protects.
+        LookAt(unsafe { Locked::assume(Shared::from_raw(ptr)) })
     }
 
     /// As [`Self::follow`], to change the struct.

@@ -27,14 +27,11 @@ use super::{
 };
 use core::{
     mem::offset_of,
+    ptr::NonNull,
     slice, //
 };
 use kernel::{
-    cacheflush::flush_kernel_vmap_range,
-    page::{
-        is_linear_address,
-        PAGE_SIZE, //
-    },
+    page::is_linear_address,
     prelude::*,
     sync::barrier::{
         smp_mb,
@@ -75,11 +72,6 @@ impl<'a> ReaderPage<'a> {
         size(&self.0)
     }
 
-    /// Whether it says that events are missing before it.
-    pub(crate) fn is_flagged(&self) -> bool {
-        commit(&self.0) & RB_MISSED_EVENTS != 0
-    }
-
     /// The time that its first event is relative to.
     pub(crate) fn time_stamp(&self) -> u64 {
         self.0
@@ -87,7 +79,7 @@ impl<'a> ReaderPage<'a> {
             .load(fields::data::TIME_STAMP)
     }
 
-    /// The committed bytes from `start` to `end`, as far as they are on the page.
+    /// Returns the committed bytes from `start` to `end`, limited to those on the page.
     pub(crate) fn committed(&self, start: usize, end: usize) -> &[u8] {
         let end = end.min(self.size()).min(capacity(&self.0));
         let start = start.min(end);
@@ -105,15 +97,14 @@ impl<'a> ReaderPage<'a> {
 
     /// Whether its memory is in the kernel's linear map.
     pub(crate) fn is_linear(&self) -> bool {
-        is_linear_address(self.0.follow(fields::page::DATA).as_non_null().cast())
+        let data = self.0.follow(fields::page::DATA).as_ptr();
+
+        NonNull::new(data.cast()).is_some_and(is_linear_address)
     }
 
-    /// Makes the page visible to user space where data caches are not coherent.
+    /// Makes the page current for user space where data caches are not coherent.
     pub(crate) fn flush(&self) {
-        let data = self.0.follow(fields::page::DATA);
-
-        // SAFETY: The sub-buffer is kernel memory of this size, which is at most some MiB.
-        unsafe { flush_kernel_vmap_range(data.as_non_null().cast(), subbuf_size(&self.0)) };
+        self.0.flush_data();
     }
 }
 
@@ -145,7 +136,8 @@ impl<'a> CompletePage<'a> {
 
         // Orders the load of `commit_page` before those of the page. Pairs with the
         // smp_store_release() in rb_set_commit_to_write(), which steps to the next page after the
-        // last commit to this one.
+        // last commit to this one. The stores of `mark_missed()` depend on the load by the test
+        // below.
         smp_mb(Read);
 
         let page = cpu.follow_mut(fields::cpu::READER_PAGE);
@@ -173,8 +165,8 @@ impl<'a> CompletePage<'a> {
     /// The mark is a flag in `commit`. The number goes behind the last event, if it is known and
     /// there is room.
     pub(crate) fn mark_missed(&mut self, missed: MissedEvents) {
-        // Writers fill up a page with padding, which is part of the committed bytes, but from
-        // `real_end` on has no event.
+        // Writers fill a page up with padding, which counts as committed. There is no event from
+        // `real_end` on.
         let end = match self.0.load(fields::page::REAL_END) {
             0 => self.size(),
             end => end,
@@ -183,10 +175,9 @@ impl<'a> CompletePage<'a> {
 
         if let MissedEvents::Count(count) = missed {
             if capacity(&self.0).saturating_sub(end) >= size_of::<u64>() {
-                // SAFETY: By the check the number is within the memory of the page. It overwrites
-                // nothing but padding: there is no event from `end` on, and by the type invariants
-                // no writer will add one. The value borrows the reader for itself, so that there is
-                // no slice of the page.
+                // SAFETY: The check keeps the number within the page. From `end` on there is only
+                // padding, and by the type invariants no writer adds an event. `self` borrows the
+                // reader exclusively, so no slice of the page exists.
                 unsafe { bytes(&self.0).add(end).cast::<u64>().write_unaligned(count) };
                 flags |= RB_MISSED_STORED;
             }
@@ -198,7 +189,7 @@ impl<'a> CompletePage<'a> {
         let mut data = unsafe { Locked::<_, CompletePageLock>::assume(**data) };
 
         // User space that sees the flag must see the number. Pairs with the acquiring loads in
-        // Mapping::reader() of ringmap and in subbuf_commit() of the kselftests.
+        // subbuf_commit() of the kselftests and in Mapping::reader() of tools/tracing/ringmap.
         smp_mb(Write);
         // C adds the flags as an int, so that the upper half of the word is set as well.
         data.store(fields::data::COMMIT, end as i64 | i64::from(flags as i32));
@@ -214,14 +205,9 @@ fn size(page: &Subbuf<'_>) -> usize {
     (commit(page) & !RB_MISSED_MASK) as usize
 }
 
-/// The size of the sub-buffer's memory, in bytes.
-fn subbuf_size(page: &Subbuf<'_>) -> usize {
-    PAGE_SIZE << page.load(fields::page::ORDER)
-}
-
 /// How many bytes of data it has room for. Mirrors `rb_page_capacity()`.
 fn capacity(page: &Subbuf<'_>) -> usize {
-    subbuf_size(page) - PAGE_HEADER
+    page.subbuf_size() - PAGE_HEADER
 }
 
 /// The start of its data.

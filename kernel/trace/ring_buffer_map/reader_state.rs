@@ -7,9 +7,16 @@
 //! on without the lock, after it has stopped the buffer for good, see `rb_reader_lock()`.
 
 use super::{
-    bindings::ring_buffer_per_cpu,
+    bindings::{
+        ring_buffer_per_cpu,
+        ring_buffer_type_RINGBUF_TYPE_PADDING,
+        ring_buffer_type_RINGBUF_TYPE_TIME_EXTEND,
+        ring_buffer_type_RINGBUF_TYPE_TIME_STAMP,
+        TS_SHIFT, //
+    },
     buffer::CpuBuffer,
     events,
+    layout::Layout,
     map_state::{
         MapState,
         SubbufIds, //
@@ -34,6 +41,14 @@ use kernel::{
     sync::RawSpinLockIrqGuard, //
 };
 
+// What `events` knows of the format of an event is what C has.
+const _: () = {
+    assert!(events::TYPE_PADDING == ring_buffer_type_RINGBUF_TYPE_PADDING);
+    assert!(events::TYPE_TIME_EXTEND == ring_buffer_type_RINGBUF_TYPE_TIME_EXTEND);
+    assert!(events::TYPE_TIME_STAMP == ring_buffer_type_RINGBUF_TYPE_TIME_STAMP);
+    assert!(events::TIME_SHIFT == TS_SHIFT);
+};
+
 /// A number of events that were lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissedEvents {
@@ -46,14 +61,6 @@ pub(crate) enum MissedEvents {
 impl MissedEvents {
     /// No event was lost.
     pub(crate) const NONE: Self = Self::Count(0);
-
-    /// The number of events; 0 if it is not known.
-    pub(crate) fn known(self) -> u64 {
-        match self {
-            Self::Count(count) => count,
-            Self::Unknown => 0,
-        }
-    }
 
     /// From the number as C has it.
     fn from_c(events: usize) -> Self {
@@ -71,11 +78,11 @@ impl MissedEvents {
     }
 }
 
-/// What tells a visit of the reader to a sub-buffer from others.
+/// Identifies one visit of the reader to a sub-buffer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageId {
     addr: usize,
-    /// How often the reader page had been swapped.
+    /// How often the reader page has been swapped.
     swaps: usize,
 }
 
@@ -100,17 +107,9 @@ impl<'a> ReaderGuard<'a> {
         }
     }
 
-    /// The reader, locked by the caller.
-    ///
-    /// # Safety
-    ///
-    /// The caller must hold `reader_lock` for as long as the value lives.
-    pub(crate) unsafe fn assume_locked(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
-        Self {
-            // SAFETY: By the safety requirements of this function.
-            cpu: unsafe { Locked::assume(cpu) },
-            _guard: None,
-        }
+    /// The reader, which is locked already and stays so.
+    pub(crate) fn locked(cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>) -> Self {
+        Self { cpu, _guard: None }
     }
 
     fn buffer(&self) -> CpuBuffer<'a> {
@@ -152,7 +151,7 @@ impl<'a> ReaderGuard<'a> {
         CompletePage::of(&mut self.cpu)
     }
 
-    /// What tells the reader page, and this visit to it, from others.
+    /// Identifies this visit to the reader page.
     pub(crate) fn page_id(&self) -> PageId {
         PageId {
             addr: self.page().addr(),
@@ -203,7 +202,7 @@ impl<'a> ReaderGuard<'a> {
             return true;
         }
 
-        // A page that was swapped in without an event had no time stamp then.
+        // If the page had no event when it was swapped in, it had no time stamp then.
         let stamp = if start == 0 {
             page.time_stamp()
         } else {
@@ -235,50 +234,31 @@ impl<'a> ReaderGuard<'a> {
     }
 
     /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.
-    ///
-    /// If `missed` is given, the meta-page shows that many lost events.
     #[inline]
-    pub(crate) fn publish(&mut self, missed: Option<MissedEvents>) {
+    pub(crate) fn publish(&mut self) {
         let cpu = &self.cpu;
         let reader_id = cpu.reader_id();
-        let page = self.page();
         let counters = Counters {
-            reader_read: page.read() as u32,
+            reader_lost_events: cpu.load(fields::cpu::READER_LOST_EVENTS) as u64,
+            reader_read: self.page().read() as u32,
             entries: cpu.load(fields::cpu::ENTRIES) as u64,
             overrun: cpu.load(fields::cpu::OVERRUN) as u64,
             read: cpu.load(fields::cpu::READ) as u64,
             pages_lost: cpu.load(fields::cpu::PAGES_LOST) as u64,
             pages_touched: cpu.load(fields::cpu::PAGES_TOUCHED) as u64,
         };
-        let missed = missed.or_else(|| {
-            let pending = self.missed();
 
-            (pending != MissedEvents::NONE).then_some(pending)
-        });
-        // The missed-events flag of a page is cleared when the page goes back to the writers. So it
-        // tells whether the number shown is for this page. Rust does not flag the pages of
-        // persistent buffers; compare the id instead.
-        let flagged = missed.is_none() && !self.is_persistent() && page.is_flagged();
-        let persistent = self.is_persistent();
-
-        let Some(mut meta) = MapState::meta_of(&mut self.cpu) else {
-            return;
-        };
-
-        if let Some(missed) = missed {
-            meta.show_missed(missed.known());
-        } else if !(flagged || persistent && meta.reader_id() == reader_id) {
-            // Another reader has swapped the page.
-            meta.show_missed(0);
+        if let Some(meta) = MapState::meta_of(&mut self.cpu) {
+            meta.publish(reader_id, &counters);
         }
-        meta.publish(reader_id, &counters);
     }
 
-    /// Refreshes the meta-page, which shows the events that are to be reported as lost.
-    pub(crate) fn publish_pending(&mut self) {
-        let missed = self.missed();
-
-        self.publish(Some(missed));
+    /// Writes the meta-page of a buffer of `layout` that was just mapped.
+    pub(crate) fn publish_first(&mut self, layout: &Layout) {
+        if let Some(mut meta) = MapState::meta_of(&mut self.cpu) {
+            meta.init(layout);
+        }
+        self.publish();
     }
 
     /// Says in the kernel log that `events` events were lost while one was being written.

@@ -34,7 +34,7 @@ type Cpu<'a> = Locked<'a, ring_buffer_per_cpu, ReaderLock>;
 pub(super) fn give_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
     let mut reader = cpu.follow_mut(fields::cpu::READER_PAGE);
 
-    reader.store(fields::page::ID, id_word(0));
+    reader.set_id(0);
 
     let reader = Subbuf::new(*reader);
     let mut next = cpu.head_page().ok_or(EIO)?;
@@ -45,16 +45,15 @@ pub(super) fn give_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
         let entry = if id == 0 {
             reader
         } else {
-            let page = next.page();
-            let entry = Subbuf::new(**page);
+            let entry = Subbuf::new(next.page());
 
-            page.store(fields::page::ID, id_word(id));
+            next.set_id(id);
             next.step();
             entry
         };
 
         id += 1;
-        Some(entry)
+        entry
     });
     check_end(next, head)
 }
@@ -70,10 +69,11 @@ pub(super) fn find_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
         let id = buffer.persistent_id(page).ok_or(EIO)?;
         let entry = ids.get_mut(id as usize).ok_or(EIO)?;
 
-        match entry.replace(Subbuf::new(page)) {
-            None => Ok(()),
-            Some(_) => Err(EIO),
+        if entry.is_some() {
+            return Err(EIO);
         }
+        *entry = Subbuf::new(page);
+        Ok(())
     };
 
     enter(**cpu.follow(fields::cpu::READER_PAGE))?;
@@ -82,45 +82,16 @@ pub(super) fn find_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
     let head = next.page().as_ptr();
 
     for _ in 0..buffer.load(fields::cpu::NR_PAGES) {
-        enter(**next.page())?;
+        enter(next.page())?;
         next.step();
     }
     check_end(next, head)
 }
 
 /// Fails unless the walk over all sub-buffers has ended at the head page again.
-fn check_end(mut end: RingPage<'_>, head: *mut buffer_page) -> Result {
+fn check_end(end: RingPage<'_>, head: *mut buffer_page) -> Result {
     if end.page().as_ptr() != head {
         return Err(EIO);
     }
     Ok(())
-}
-
-/// The bit-fields of a sub-buffer with `id` that is not in the memory of a persistent buffer.
-fn id_word(id: u32) -> u32 {
-    const UNUSED_BITS: u32 = u32::BITS - super::bindings::RB_STATIC_BITS;
-
-    if cfg!(target_endian = "little") {
-        id
-    } else {
-        id << UNUSED_BITS
-    }
-}
-
-#[kunit_tests(ring_buffer_map_ring)]
-mod tests {
-    use super::*;
-    use crate::bindings::{
-        __BindgenBitfieldUnit,
-        RB_STATIC_BITS, //
-    };
-
-    #[test]
-    fn ids_are_where_bindgen_has_them() {
-        for id in [0, 1, 0x1234_5678, (1 << RB_STATIC_BITS) - 1] {
-            let word = __BindgenBitfieldUnit::new(id_word(id).to_ne_bytes());
-
-            assert!(word == buffer_page::new_bitfield_1(id, 0));
-        }
-    }
 }

@@ -4,6 +4,19 @@
  */
 #include "shims.h"
 
+/*
+ * trace_rb_cpu_prepare() sets the pointer before the bit and, once the system
+ * is running, has each CPU execute a barrier in between.
+ */
+struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int cpu)
+{
+	if (cpu < 0 || cpu >= nr_cpu_ids || !cpumask_test_cpu(cpu, buffer->cpumask))
+		return NULL;
+
+	/* Taking a snapshot swaps it for another. */
+	return READ_ONCE(buffer->buffers[cpu]);
+}
+
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer)
 {
 	return rb_get_reader_page(cpu_buffer);
@@ -18,13 +31,6 @@ int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 		   struct buffer_page *bpage, int id)
 {
 	return rb_page_id(cpu_buffer, bpage, id);
-}
-
-int rb_map_reader_id(struct ring_buffer_per_cpu *cpu_buffer)
-{
-	struct buffer_page *reader = cpu_buffer->reader_page;
-
-	return rb_page_id(cpu_buffer, reader, reader->id);
 }
 
 void rb_map_commit_overrun(int cpu, unsigned long lost)

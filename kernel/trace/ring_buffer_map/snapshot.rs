@@ -2,10 +2,11 @@
 
 //! The exclusion of snapshots by mappings.
 //!
-//! Taking a snapshot swaps the ring buffer of an instance for another one, so that a mapped buffer
-//! would become the one that nobody writes to. So an instance has either mappings or users that may
-//! take snapshots. C's `mapped` counts the former, `snapshot` the latter, both under
-//! `snapshot_trigger_lock`. C takes a snapshot without the lock if `mapped` is 0.
+//! A snapshot swaps the ring buffer of an instance for another one, and nobody would write to the
+//! mapped buffer any more. An instance therefore has either mappings or users that may take
+//! snapshots. C's `mapped` counts the former, `snapshot` the latter, both under
+//! `snapshot_trigger_lock`. C takes a snapshot without the lock if `mapped` is 0. `mapped_settled`
+//! says that every snapshot in flight has seen that it is not 0.
 
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use super::raw::SnapshotGuard;
@@ -22,14 +23,6 @@ use kernel::sync::{
     },
     rcu::synchronize_rcu, //
 };
-
-/// A flag in the count: every snapshot in flight has seen the count.
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-const SETTLED: u32 = 1 << 31;
-
-/// The limit of the count. A count that is at its limit stays there.
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-const MAX: u32 = SETTLED - 1;
 
 /// The exclusion of snapshots by one VMA.
 ///
@@ -62,16 +55,20 @@ impl<'a> SnapshotExclusion<'a> {
     /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
     pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
         let mut guard = array.lock_snapshots();
-        let count = guard.map_count();
+        let mut count = guard.count();
 
-        if count & MAX == MAX || guard.is_armed() {
+        // A count that is at its limit stays there.
+        if count.mapped == u32::MAX || guard.is_armed() {
             return Err(EBUSY);
         }
-        guard.set_map_count(count + 1);
+        let settled = count.settled;
+
+        count.mapped += 1;
+        guard.set_count(count);
 
         let this = Self { array };
 
-        if count & SETTLED == 0 {
+        if !settled {
             this.settle(guard);
         }
         Ok(this)
@@ -80,11 +77,10 @@ impl<'a> SnapshotExclusion<'a> {
     /// Excludes snapshots for one more VMA of an instance that has one.
     pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
         let mut guard = array.lock_snapshots();
-        let count = guard.map_count();
+        let mut count = guard.count();
 
-        if count & MAX != MAX {
-            guard.set_map_count(count + 1);
-        }
+        count.mapped = count.mapped.saturating_add(1);
+        guard.set_count(count);
         Self { array }
     }
 
@@ -92,8 +88,9 @@ impl<'a> SnapshotExclusion<'a> {
     fn settle(&self, mut guard: SnapshotGuard<'a>) {
         // Orders the store of the count before the load of `had_snapshot`. Pairs with the smp_mb()
         // in tracing_snapshot_instance_cond(), between the loads of `allocated_snapshot` and of the
-        // count. If the instance is seen never to have had a buffer to swap with, a snapshot that
-        // sees one sees the count as well.
+        // count, and with the smp_wmb() in tracing_alloc_snapshot_instance(), between the stores of
+        // `had_snapshot` and of `allocated_snapshot`. If `had_snapshot` is loaded as false, a
+        // snapshot that finds a buffer to swap with sees the count.
         smp_mb(Full);
 
         if self.array.had_snapshot() {
@@ -104,9 +101,10 @@ impl<'a> SnapshotExclusion<'a> {
             guard = self.array.lock_snapshots();
         }
 
-        let count = guard.map_count();
+        let mut count = guard.count();
 
-        guard.set_map_count(count | SETTLED);
+        count.settled = true;
+        guard.set_count(count);
     }
 }
 
@@ -115,13 +113,13 @@ impl<'a> SnapshotExclusion<'a> {
 impl Drop for SnapshotExclusion<'_> {
     fn drop(&mut self) {
         let mut guard = self.array.lock_snapshots();
-        let count = guard.map_count();
+        let mut count = guard.count();
 
-        match count & MAX {
-            MAX => (),
-            0 | 1 => guard.set_map_count(0),
-            _ => guard.set_map_count(count - 1),
+        if count.mapped != u32::MAX {
+            count.mapped = count.mapped.saturating_sub(1);
         }
+        count.settled &= count.mapped != 0;
+        guard.set_count(count);
     }
 }
 

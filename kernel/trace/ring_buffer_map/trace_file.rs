@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The file operations of `trace_pipe_raw` that have to do with a mapping.
+//! The file operations of `trace_pipe_raw` that concern a mapping.
 //!
 //! Each VMA counts as one user of the CPU's buffer, and excludes snapshots of the instance once. It
 //! does both from mmap() or mremap() on, which create it, until it is closed.
 
 use super::{
     bindings::ftrace_buffer_info,
-    buffer::{
-        CpuBuffer,
-        TraceBuffer, //
-    },
+    buffer::CpuBuffer,
     consume,
     mapping,
     raw::Shared,
@@ -30,17 +27,12 @@ impl<'a> TraceFile<'a> {
         Self(info)
     }
 
-    /// The ring buffer of the instance at this moment.
+    /// The buffer of the file's CPU at this moment.
     ///
     /// A snapshot swaps it for another one. It is the buffer to map only while snapshots are
     /// excluded.
-    fn buffer(self) -> TraceBuffer<'a> {
-        TraceBuffer::new(self.0.buffer())
-    }
-
-    /// The CPU's buffer at this moment.
     fn cpu_buffer(self) -> Result<CpuBuffer<'a>> {
-        self.buffer().cpu(self.0.cpu())
+        self.0.cpu_buffer().map(CpuBuffer::new).ok_or(EINVAL)
     }
 }
 

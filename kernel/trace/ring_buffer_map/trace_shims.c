@@ -4,9 +4,33 @@
  */
 #include "shims.h"
 
-struct ftrace_buffer_info *trace_map_info(struct file *filp)
+static void tracing_buffers_mmap_open(struct vm_area_struct *vma)
 {
-	return filp->private_data;
+	trace_map_open(vma->vm_file->private_data);
+}
+
+static void tracing_buffers_mmap_close(struct vm_area_struct *vma)
+{
+	trace_map_close(vma->vm_file->private_data);
+}
+
+/* A VMA counts as one user, and there is no open() for the second half. */
+static int tracing_buffers_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct tracing_buffers_vmops = {
+	.open		= tracing_buffers_mmap_open,
+	.close		= tracing_buffers_mmap_close,
+	.may_split	= tracing_buffers_may_split,
+};
+
+/* If this fails, the operations of the VMA are not called. */
+static int tracing_buffers_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &tracing_buffers_vmops;
+	return trace_map_mmap(filp->private_data, vma);
 }
 
 struct trace_array *trace_map_array(struct ftrace_buffer_info *info)
@@ -15,14 +39,14 @@ struct trace_array *trace_map_array(struct ftrace_buffer_info *info)
 }
 
 /* A snapshot swaps the buffer for another. */
-struct trace_buffer *trace_map_buffer(struct ftrace_buffer_info *info)
+static struct trace_buffer *trace_map_buffer(struct ftrace_buffer_info *info)
 {
 	return READ_ONCE(info->iter.array_buffer->buffer);
 }
 
-int trace_map_cpu(struct ftrace_buffer_info *info)
+struct ring_buffer_per_cpu *trace_map_cpu_buffer(struct ftrace_buffer_info *info)
 {
-	return info->iter.cpu_file;
+	return rb_map_cpu_buffer(trace_map_buffer(info), info->iter.cpu_file);
 }
 
 /* These two flags are set when the instance is made. Others change at any time. */
@@ -38,14 +62,14 @@ int trace_map_wait(struct ftrace_buffer_info *info)
 				READ_ONCE(info->iter.tr->buffer_percent), NULL, NULL);
 }
 
-void trace_map_access_lock(int cpu)
+void trace_map_access_lock(struct ftrace_buffer_info *info)
 {
-	trace_access_lock(cpu);
+	trace_access_lock(info->iter.cpu_file);
 }
 
-void trace_map_access_unlock(int cpu)
+void trace_map_access_unlock(struct ftrace_buffer_info *info)
 {
-	trace_access_unlock(cpu);
+	trace_access_unlock(info->iter.cpu_file);
 }
 
 #ifdef CONFIG_TRACER_SNAPSHOT
@@ -54,15 +78,16 @@ spinlock_t *trace_map_snapshot_lock(struct trace_array *tr)
 	return &tr->snapshot_trigger_lock;
 }
 
-unsigned int trace_map_count(struct trace_array *tr)
+struct trace_map_count trace_map_count(struct trace_array *tr)
 {
-	return tr->mapped;
+	return (struct trace_map_count) { tr->mapped, tr->mapped_settled };
 }
 
-/* tracing_snapshot_instance_cond() loads the count without the lock. */
-void trace_map_set_count(struct trace_array *tr, unsigned int count)
+/* tracing_snapshot_instance_cond() loads the number without the lock. */
+void trace_map_set_count(struct trace_array *tr, struct trace_map_count count)
 {
-	WRITE_ONCE(tr->mapped, count);
+	WRITE_ONCE(tr->mapped, count.mapped);
+	tr->mapped_settled = count.settled;
 }
 
 bool trace_map_snapshot_armed(struct trace_array *tr)

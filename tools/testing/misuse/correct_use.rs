@@ -6,14 +6,14 @@ use super::{
     buffer::CpuBuffer,
     consume,
     events,
-    raw::AccessGuard, //
+    raw::Access, //
 };
 use kernel::{
     mm::virt::VmaMixedMap,
     prelude::*, //
 };
 
-fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap, access: &AccessGuard<'_>) -> Result {
+fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap, access: &Access) -> Result {
     let mut mapping = cpu.lock_mapping();
 
     if let Some(mapped) = mapping.mapped() {

@@ -2,11 +2,15 @@
 // Readers in C trust the index.
 // compiler: E0308
 
-use super::raw::{
-    fields,
-    RingPage, //
+use super::{
+    bindings::buffer_page,
+    raw::{
+        fields,
+        Locked,
+        ReaderLock, //
+    }, //
 };
 
-fn index_behind_the_page(mut page: RingPage<'_>) {
-    page.page().store(fields::page::READ, u32::MAX);
+fn index_behind_the_page(mut page: Locked<'_, buffer_page, ReaderLock>) {
+    page.store(fields::page::READ, u32::MAX);
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 // The meta-page is written with reader_lock held only.
-// compiler: E0133
+// compiler: E0308
 
-use super::meta::{
-    Counters,
-    MetaPage, //
+use super::{
+    meta::{
+        Counters,
+        MetaWriter, //
+    },
+    raw::Shared, //
 };
+use kernel::uapi::trace_buffer_meta;
 
-fn meta_page_without_lock(meta: &MetaPage, counters: &Counters) {
-    meta.assume_locked().publish(0, counters);
+fn meta_page_without_lock(meta: Shared<'_, trace_buffer_meta>, counters: &Counters) {
+    MetaWriter::new(meta).publish(0, counters);
 }

@@ -2,8 +2,15 @@
 // What reader_lock protects needs the lock.
 // compiler: E0133
 
-use super::buffer::CpuBuffer;
+use super::{
+    bindings::ring_buffer_per_cpu,
+    raw::{
+        Locked,
+        Shared, //
+    },
+    reader_state::ReaderGuard, //
+};
 
-fn reader_without_lock(cpu: CpuBuffer<'_>) {
-    cpu.assume_reader_locked().next_page();
+fn reader_without_lock(cpu: Shared<'_, ring_buffer_per_cpu>) {
+    ReaderGuard::locked(Locked::assume(cpu)).next_page();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // Resizing stays disabled while a buffer is mapped.
-// compiler: E0603
+// compiler: E0624
 
 use super::{
     bindings::ring_buffer_per_cpu,
@@ -9,7 +9,8 @@ use super::{
         Shared, //
     }, //
 };
+use kernel::sync::atomic::Relaxed;
 
-fn resize_of_a_mapped_buffer(cpu: Shared<'_, ring_buffer_per_cpu>) -> i32 {
-    cpu.load(RESIZE_DISABLED)
+fn resize_of_a_mapped_buffer(cpu: Shared<'_, ring_buffer_per_cpu>) {
+    cpu.atomic(RESIZE_DISABLED).add(-1, Relaxed);
 }

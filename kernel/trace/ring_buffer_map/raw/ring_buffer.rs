@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Functions of `ring_buffer.c`, and the ways between its structs.
+//! Functions of `ring_buffer.c`, and how to get from one of its structs to another.
 
 use super::{
     fields,
@@ -16,8 +16,9 @@ use crate::bindings::{
 };
 use core::mem::offset_of;
 use kernel::{
-    cpu::CpuId,
-    cpumask::CpumaskVar,
+    cacheflush::flush_kernel_vmap_range,
+    page::PAGE_SIZE,
+    prelude::*,
     sync::atomic::Relaxed, //
 };
 
@@ -56,23 +57,14 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
 
 impl<'a> Shared<'a, trace_buffer> {
     /// The buffer of `cpu`, if there is one. CPUs may be added, but are never removed.
-    pub(crate) fn cpu_buffer(self, cpu: CpuId) -> Option<Shared<'a, ring_buffer_per_cpu>> {
-        // SAFETY: The mask is valid for `'a` by the type invariants, and its bits are atomic.
-        let mask = unsafe { CpumaskVar::from_raw(&raw const (*self.as_ptr()).cpumask) };
+    pub(crate) fn cpu_buffer(self, cpu: i32) -> Option<Shared<'a, ring_buffer_per_cpu>> {
+        // SAFETY: The buffer is valid by the type invariants, and the function accepts any `cpu`.
+        // It returns null or a buffer that lives as long as the buffer of all CPUs.
+        unsafe {
+            let cpu_buffer = bindings::rb_map_cpu_buffer(self.as_ptr(), cpu);
 
-        if !mask.test(cpu) {
-            return None;
+            (!cpu_buffer.is_null()).then(|| Shared::from_raw(cpu_buffer))
         }
-
-        let buffers = self.load(fields::buffer::BUFFERS);
-        // SAFETY: The array has an entry for each possible CPU. That of a CPU in the mask is set:
-        // trace_rb_cpu_prepare() sets it before the bit and, once the system is running, has each
-        // CPU execute a barrier in between, so that none is needed here. A snapshot may swap it for
-        // another one.
-        let buffer = unsafe { buffers.add(cpu.as_u32() as usize).read_volatile() };
-
-        // SAFETY: It is valid, and lives as long as the buffer of all CPUs.
-        Some(unsafe { Shared::from_raw(buffer) })
     }
 }
 
@@ -119,23 +111,64 @@ impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
     /// `rb_set_head_page()`.
     pub(crate) fn head_page(&mut self) -> Option<RingPage<'_>> {
         // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        let head = unsafe { bindings::rb_map_set_head_page(self.as_ptr()) };
+        // The result is null or a sub-buffer of the ring, none of which is freed while the lock is
+        // held, which protects it.
+        unsafe {
+            let head = bindings::rb_map_set_head_page(self.as_ptr());
 
-        if head.is_null() {
-            return None;
+            // INVARIANT: The head page is in the ring.
+            (!head.is_null()).then(|| RingPage(Locked::assume(Shared::from_raw(head))))
         }
-        // SAFETY: It is a sub-buffer of the ring, none of which is freed while the lock is held.
-        let head = unsafe { Shared::from_raw(head) };
-
-        // INVARIANT: The head page is in the ring.
-        // SAFETY: The `reader_lock` protects it.
-        Some(RingPage(unsafe { Locked::assume(head) }))
     }
 
     /// The id of the reader page. Mirrors `rb_page_id()`.
     pub(crate) fn reader_id(&self) -> u32 {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        unsafe { bindings::rb_map_reader_id(self.as_ptr()) as u32 }
+        let page = self.follow(fields::cpu::READER_PAGE);
+
+        self.persistent_id(**page)
+            .unwrap_or_else(|| id_of_word(page.load(fields::page::ID)))
+    }
+}
+
+impl Locked<'_, buffer_page, ReaderLock> {
+    /// Gives the sub-buffer its id. The id of a sub-buffer of a persistent buffer is not stored.
+    #[inline(always)]
+    pub(crate) fn set_id(&mut self, id: u32) {
+        self.store(fields::page::ID, word_of_id(id));
+    }
+
+    /// The size of the sub-buffer's memory, in bytes.
+    pub(crate) fn subbuf_size(&self) -> usize {
+        PAGE_SIZE << self.load(fields::page::ORDER)
+    }
+
+    /// Makes the memory of the sub-buffer current for user space where data caches are not
+    /// coherent.
+    pub(crate) fn flush_data(&self) {
+        let data = self.follow(fields::page::DATA);
+
+        // SAFETY: The sub-buffer is kernel memory of this size, which is at most some MiB.
+        unsafe { flush_kernel_vmap_range(data.as_ptr().cast(), self.subbuf_size()) };
+    }
+}
+
+const UNUSED_ID_BITS: u32 = u32::BITS - bindings::RB_STATIC_BITS;
+
+/// The bit-fields of a sub-buffer with `id` that is not in the memory of a persistent buffer.
+fn word_of_id(id: u32) -> u32 {
+    if cfg!(target_endian = "little") {
+        id
+    } else {
+        id << UNUSED_ID_BITS
+    }
+}
+
+/// The id in the bit-fields of a sub-buffer.
+fn id_of_word(word: u32) -> u32 {
+    if cfg!(target_endian = "little") {
+        word & (u32::MAX >> UNUSED_ID_BITS)
+    } else {
+        word >> UNUSED_ID_BITS
     }
 }
 
@@ -148,8 +181,14 @@ pub(crate) struct RingPage<'a>(Locked<'a, buffer_page, ReaderLock>);
 
 impl<'a> RingPage<'a> {
     /// The sub-buffer itself.
-    pub(crate) fn page(&mut self) -> &mut Locked<'a, buffer_page, ReaderLock> {
-        &mut self.0
+    pub(crate) fn page(&self) -> Shared<'a, buffer_page> {
+        *self.0
+    }
+
+    /// Gives the sub-buffer its id.
+    #[inline(always)]
+    pub(crate) fn set_id(&mut self, id: u32) {
+        self.0.set_id(id);
     }
 
     /// Steps to the sub-buffer behind this one. Mirrors `rb_inc_page()`.
@@ -177,4 +216,30 @@ impl<'a> RingPage<'a> {
 pub(crate) fn log_commit_overrun(cpu: i32, events: u64) {
     // SAFETY: It is always safe to call this function.
     unsafe { bindings::rb_map_commit_overrun(cpu, events as usize) };
+}
+
+#[kunit_tests(ring_buffer_map_id)]
+mod tests {
+    use super::*;
+    use crate::bindings::{
+        __BindgenBitfieldUnit,
+        RB_STATIC_BITS, //
+    };
+
+    #[test]
+    fn ids_are_where_bindgen_has_them() {
+        for id in [0, 1, 0x1234_5678, (1 << RB_STATIC_BITS) - 1] {
+            let word = __BindgenBitfieldUnit::new(word_of_id(id).to_ne_bytes());
+
+            assert!(word == buffer_page::new_bitfield_1(id, 0));
+        }
+    }
+
+    #[test]
+    fn ids_are_found_beside_other_bits() {
+        for id in [0, 1, 0x1234_5678, (1 << RB_STATIC_BITS) - 1] {
+            assert!(id_of_word(word_of_id(id)) == id);
+            assert!(id_of_word(word_of_id(id) | !word_of_id(u32::MAX >> UNUSED_ID_BITS)) == id);
+        }
+    }
 }

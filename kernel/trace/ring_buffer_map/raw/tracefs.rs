@@ -6,13 +6,12 @@ use super::Shared;
 use crate::bindings::{
     self,
     ftrace_buffer_info,
-    trace_array,
-    trace_buffer, //
+    ring_buffer_per_cpu,
+    trace_array, //
 };
-use core::{
-    marker::PhantomData,
-    mem::ManuallyDrop, //
-};
+use core::ops::Deref;
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+use crate::bindings::trace_map_count;
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use kernel::sync::{
     SpinLock,
@@ -26,46 +25,21 @@ use kernel::{
 
 /// An open `trace_pipe_raw`.
 impl<'a> Shared<'a, ftrace_buffer_info> {
-    /// Creates a [`Shared`] of what is behind an open file.
-    ///
-    /// # Safety
-    ///
-    /// `file` must have been opened by `tracing_buffers_open()` and stay open for `'a`.
-    pub(crate) unsafe fn from_file(file: *mut kernel::bindings::file) -> Self {
-        // SAFETY: By the safety requirements of this function, the file has this struct, which
-        // lives until the file is released.
-        unsafe {
-            let info = bindings::trace_map_info(file);
-
-            Shared::from_raw(info)
-        }
-    }
-
     /// The instance of the file.
     pub(crate) fn array(self) -> Shared<'a, trace_array> {
         // SAFETY: The struct is valid by the type invariants. An open file keeps its instance.
-        unsafe {
-            let array = bindings::trace_map_array(self.as_ptr());
-
-            Shared::from_raw(array)
-        }
+        unsafe { Shared::from_raw(bindings::trace_map_array(self.as_ptr())) }
     }
 
-    /// The buffer of the instance at this moment.
-    pub(crate) fn buffer(self) -> Shared<'a, trace_buffer> {
-        // SAFETY: The struct is valid by the type invariants. An instance keeps both of the
-        // buffers that a snapshot swaps for as long as it lives.
+    /// The CPU's buffer at this moment, if the CPU has one.
+    pub(crate) fn cpu_buffer(self) -> Option<Shared<'a, ring_buffer_per_cpu>> {
+        // SAFETY: The struct is valid by the type invariants. The result is null or a buffer. An
+        // instance keeps both of the buffers that a snapshot swaps for as long as it lives.
         unsafe {
-            let buffer = bindings::trace_map_buffer(self.as_ptr());
+            let cpu_buffer = bindings::trace_map_cpu_buffer(self.as_ptr());
 
-            Shared::from_raw(buffer)
+            (!cpu_buffer.is_null()).then(|| Shared::from_raw(cpu_buffer))
         }
-    }
-
-    /// The CPU of the file.
-    pub(crate) fn cpu(self) -> i32 {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_cpu(self.as_ptr()) }
     }
 
     /// Whether the memory of the instance's buffer cannot be mapped.
@@ -82,15 +56,12 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
 
     /// Takes the right to consume the CPU's events. May sleep.
     pub(crate) fn lock_access(self) -> AccessGuard<'a> {
-        let cpu = self.cpu();
-
-        // SAFETY: The CPU of an open file is a possible one.
-        unsafe { bindings::trace_map_access_lock(cpu) };
+        // SAFETY: The struct is valid by the type invariants.
+        unsafe { bindings::trace_map_access_lock(self.as_ptr()) };
         // INVARIANT: It was locked just above.
         AccessGuard {
-            cpu,
-            _file: PhantomData,
-            _not_send: NotThreadSafe,
+            file: self,
+            access: Access(NotThreadSafe),
         }
     }
 }
@@ -98,38 +69,48 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
 /// The right to consume the events of a CPU.
 ///
 /// Code that prints an event in place holds it, too, so that the page of the event is not handed
-/// back to the writers meanwhile. Mirrors `trace_access_lock()`.
+/// back to the writers meanwhile.
 ///
 /// # Invariants
 ///
-/// Only this context has the right. Unless the value is in a [`ManuallyDrop`], it has locked it.
-#[must_use = "the access unlocks immediately when the guard is unused"]
-pub(crate) struct AccessGuard<'a> {
-    cpu: i32,
-    _file: PhantomData<&'a ()>,
-    _not_send: NotThreadSafe,
-}
+/// Only this context has the right.
+pub(crate) struct Access(NotThreadSafe);
 
-impl AccessGuard<'static> {
-    /// The right to consume the events of `cpu`, which the caller has. It is not given back.
+impl Access {
+    /// The right, which the caller has.
     ///
     /// # Safety
     ///
     /// No other context may have the right for as long as the value lives.
-    pub(crate) unsafe fn assume_locked(cpu: i32) -> ManuallyDrop<Self> {
+    pub(crate) unsafe fn assume() -> Self {
         // INVARIANT: By the safety requirements of this function.
-        ManuallyDrop::new(Self {
-            cpu,
-            _file: PhantomData,
-            _not_send: NotThreadSafe,
-        })
+        Self(NotThreadSafe)
+    }
+}
+
+/// The [`Access`] to the CPU of a file. Mirrors `trace_access_lock()`.
+///
+/// # Invariants
+///
+/// The value has locked the access.
+#[must_use = "the access unlocks immediately when the guard is unused"]
+pub(crate) struct AccessGuard<'a> {
+    file: Shared<'a, ftrace_buffer_info>,
+    access: Access,
+}
+
+impl Deref for AccessGuard<'_> {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.access
     }
 }
 
 impl Drop for AccessGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this context has locked it.
-        unsafe { bindings::trace_map_access_unlock(self.cpu) };
+        unsafe { bindings::trace_map_access_unlock(self.file.as_ptr()) };
     }
 }
 
@@ -163,14 +144,14 @@ pub(crate) struct SnapshotGuard<'a> {
 
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl SnapshotGuard<'_> {
-    /// The count of mappings.
-    pub(crate) fn map_count(&self) -> u32 {
+    /// The mappings.
+    pub(crate) fn count(&self) -> trace_map_count {
         // SAFETY: The instance is valid by the type invariants of `Shared`.
         unsafe { bindings::trace_map_count(self.array.as_ptr()) }
     }
 
-    /// Sets the count of mappings.
-    pub(crate) fn set_map_count(&mut self, count: u32) {
+    /// Sets the mappings.
+    pub(crate) fn set_count(&mut self, count: trace_map_count) {
         // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
         unsafe { bindings::trace_map_set_count(self.array.as_ptr(), count) };
     }
