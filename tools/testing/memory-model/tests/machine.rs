@@ -75,6 +75,34 @@ fn mp_release_acquire_never() {
     ]));
 }
 
+/// A release, and a load that is no acquire: with a read barrier behind it, as CompletePage::of(), or
+/// without.
+fn message_passing_release(rmb: bool) -> bool {
+    sometimes(&[
+        &|cpu| {
+            cpu.store(X, 1)?;
+            cpu.store_release(Y, 1)?;
+            Ok(1)
+        },
+        &|cpu| {
+            let y = cpu.load(Y)?;
+            cpu.rmb(rmb)?;
+            let x = cpu.load(X)?;
+            Ok(u32::from(y == 1 && x == 0))
+        },
+    ])
+}
+
+#[test]
+fn mp_release_rmb_never() {
+    assert!(!message_passing_release(true));
+}
+
+#[test]
+fn mp_release_without_acquire_sometimes() {
+    assert!(message_passing_release(false));
+}
+
 /// `SB`: a store and a load of the other's word.
 fn store_buffering(first: bool, second: bool) -> bool {
     let side = |mine, other, mb| {

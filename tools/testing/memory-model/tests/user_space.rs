@@ -60,9 +60,19 @@ fn events_without_acquire() {
     assert!(!events(true, false));
 }
 
-/// `MetaWriter::publish()` for one reader page after the other. A field is at least as new as the
-/// id.
-fn meta_page(wmb: bool, acquire: bool) -> bool {
+/// How the id of the reader page is stored behind the fields of the meta-page.
+#[derive(Clone, Copy)]
+enum Publish {
+    /// `MetaWriter::publish()`.
+    WriteBarrier,
+    /// `rb_update_meta_page()` with the fixes for C.
+    Release,
+    /// `rb_update_meta_page()` of Linux 7.3.4.
+    Plain,
+}
+
+/// One reader page after the other is published. A field is at least as new as the id.
+fn meta_page(publish: Publish, acquire: bool) -> bool {
     const ID: usize = 0;
     const FIELDS: [usize; 2] = [1, 2];
 
@@ -72,8 +82,14 @@ fn meta_page(wmb: bool, acquire: bool) -> bool {
                 for field in FIELDS {
                     cpu.store(field, page)?;
                 }
-                cpu.wmb(wmb)?;
-                cpu.store(ID, page)?;
+                match publish {
+                    Publish::WriteBarrier => {
+                        cpu.wmb(true)?;
+                        cpu.store(ID, page)?;
+                    }
+                    Publish::Release => cpu.store_release(ID, page)?,
+                    Publish::Plain => cpu.store(ID, page)?,
+                }
             }
             Ok(0)
         },
@@ -92,17 +108,19 @@ fn meta_page(wmb: bool, acquire: bool) -> bool {
 
 #[test]
 fn meta_page_holds() {
-    assert!(meta_page(true, true));
+    assert!(meta_page(Publish::WriteBarrier, true));
+    assert!(meta_page(Publish::Release, true));
 }
 
 #[test]
-fn meta_page_without_wmb() {
-    assert!(!meta_page(false, true));
+fn d11_meta_page_without_barrier() {
+    assert!(!meta_page(Publish::Plain, true));
 }
 
 #[test]
 fn meta_page_without_acquire() {
-    assert!(!meta_page(true, false));
+    assert!(!meta_page(Publish::WriteBarrier, false));
+    assert!(!meta_page(Publish::Release, false));
 }
 
 /// Which barriers there are around a mark of lost events.
@@ -110,7 +128,10 @@ fn meta_page_without_acquire() {
 struct Mark {
     /// `smp_store_release()` in `rb_set_commit_to_write()`.
     step: bool,
-    /// `smp_wmb()` in `CompletePage::mark_missed()`.
+    /// `CompletePage::of()`: a read barrier behind the load of `commit_page`. Otherwise the acquire
+    /// load in `rb_commit_page()`.
+    rust: bool,
+    /// `smp_mb(Write)` in `CompletePage::mark_missed()`.
     wmb: bool,
     /// The acquire load of the commit field in user space.
     acquire: bool,
@@ -118,6 +139,7 @@ struct Mark {
 
 const ALL: Mark = Mark {
     step: true,
+    rust: true,
     wmb: true,
     acquire: true,
 };
@@ -142,10 +164,9 @@ fn mark(barriers: Mark) -> bool {
             Ok(0)
         },
         &|cpu| {
-            // complete_page()
-            let complete = cpu.load(COMMIT_PAGE)? == 1;
+            let complete = load(cpu, COMMIT_PAGE, !barriers.rust)? == 1;
 
-            cpu.rmb(true)?;
+            cpu.rmb(barriers.rust)?;
             if complete {
                 cpu.store(NUMBER, 1)?;
                 cpu.wmb(barriers.wmb)?;
@@ -172,11 +193,17 @@ fn mark(barriers: Mark) -> bool {
 #[test]
 fn mark_holds() {
     assert!(mark(ALL));
+    assert!(mark(Mark { rust: false, ..ALL }));
 }
 
 #[test]
 fn mark_without_release_of_the_step() {
     assert!(!mark(Mark { step: false, ..ALL }));
+    assert!(!mark(Mark {
+        step: false,
+        rust: false,
+        ..ALL
+    }));
 }
 
 #[test]

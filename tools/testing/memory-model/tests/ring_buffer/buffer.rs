@@ -45,13 +45,17 @@ pub struct Barriers {
     pub step: bool,
     /// `smp_wmb()` in the second loop.
     pub commit: bool,
-    /// `smp_rmb()` in `__rb_get_reader_page()` between `commit_page` and the size.
-    pub reader_page: bool,
-    /// No barrier, but the order of these two loads.
+    /// `smp_load_acquire()` of `commit_page` in `__rb_get_reader_page()`, by `rb_commit_page()`.
+    pub get_reader_page: bool,
+    /// No barrier, but the order there: `commit_page` before the size.
     pub commit_page_first: bool,
-    /// `smp_rmb()` in `complete_page()`.
+    /// `smp_rmb()` at the end of `__rb_get_reader_page()`.
+    pub reader_page: bool,
+    /// `smp_load_acquire()` of `commit_page` in `ring_buffer_read_page()`, by `rb_commit_page()`.
+    pub read_page: bool,
+    /// `smp_mb(Read)` in `CompletePage::of()`.
     pub complete_page: bool,
-    /// `smp_rmb()` in `committed()`.
+    /// `smp_mb(Read)` in `ReaderPage::committed()`.
     pub committed: bool,
 }
 
@@ -59,8 +63,10 @@ pub const ALL: Barriers = Barriers {
     last_commit: true,
     step: true,
     commit: true,
-    reader_page: true,
+    get_reader_page: true,
     commit_page_first: true,
+    reader_page: true,
+    read_page: true,
     complete_page: true,
     committed: true,
 };

@@ -1,107 +1,144 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A writer, interrupted once at any point, and a reader of the mapped ring buffer on another CPU.
+//! A writer, interrupted once at any point, and a reader on another CPU: that of a mapped ring
+//! buffer in Rust, or `ring_buffer_read_page()` in C.
 //!
 //! Whatever the two see of each other, and when: each event is counted exactly once, no sub-buffer
 //! goes back with events unread, and no data is read before it is written. That holds with all
 //! barriers. With any of them taken out it does not.
 
 mod buffer;
+mod consume;
+mod read_page;
 mod reader;
 mod writer;
 
 use buffer::{Barriers, ALL};
 use memory_model::{explore, Violation};
+use reader::{Read, Reader};
 
-fn run(barriers: Barriers) -> Result<usize, Violation> {
+const GET_READER: Read = Reader::get_reader;
+const READ_PAGE: Read = Reader::read_page;
+
+const NOT_ONCE: &str = "events are not counted exactly once";
+const TOO_EARLY: &str = "data is read before it is written";
+
+fn run(read: Read, barriers: Barriers) -> Result<usize, Violation> {
     explore(&[&|cpu| writer::write(cpu, barriers), &|cpu| {
-        reader::read(cpu, barriers)
+        reader::read(cpu, barriers, read)
     }])
 }
 
-/// What goes wrong.
-fn violation(barriers: Barriers) -> &'static str {
-    run(barriers).expect_err("nothing goes wrong").what
-}
-
-#[test]
-fn ring_buffer_holds() {
-    let states = run(ALL).unwrap_or_else(|violation| panic!("{violation:#?}"));
+fn holds(read: Read) {
+    let states = run(read, ALL).unwrap_or_else(|violation| panic!("{violation:#?}"));
 
     // The search is of no worth if it ends early.
     assert!(states > 100_000, "{states} states");
 }
 
+/// What goes wrong.
+fn violation(read: Read, barriers: Barriers) -> &'static str {
+    run(read, barriers).expect_err("nothing goes wrong").what
+}
+
+#[test]
+fn get_reader_holds() {
+    holds(GET_READER);
+}
+
+#[test]
+fn read_page_holds() {
+    holds(READ_PAGE);
+}
+
 #[test]
 fn d20_without_barrier_before_the_last_commit() {
-    assert_eq!(
-        violation(Barriers {
-            last_commit: false,
-            ..ALL
-        }),
-        "data is read before it is written"
-    );
+    let barriers = Barriers {
+        last_commit: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
+    assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
 }
 
 #[test]
 fn d20_without_release_of_the_step() {
-    assert_eq!(
-        violation(Barriers { step: false, ..ALL }),
-        "events are not counted exactly once"
-    );
+    let barriers = Barriers { step: false, ..ALL };
+
+    assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
+    assert_eq!(violation(READ_PAGE, barriers), NOT_ONCE);
 }
 
 #[test]
 fn without_barrier_before_a_commit() {
-    assert_eq!(
-        violation(Barriers {
-            commit: false,
-            ..ALL
-        }),
-        "data is read before it is written"
-    );
+    let barriers = Barriers {
+        commit: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
+    assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
 }
 
 #[test]
 fn without_barrier_in_complete_page() {
-    assert_eq!(
-        violation(Barriers {
-            complete_page: false,
-            ..ALL
-        }),
-        "events are not counted exactly once"
-    );
+    let barriers = Barriers {
+        complete_page: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
 }
 
 #[test]
 fn without_barrier_in_committed() {
-    assert_eq!(
-        violation(Barriers {
-            committed: false,
-            ..ALL
-        }),
-        "data is read before it is written"
-    );
+    let barriers = Barriers {
+        committed: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
 }
 
 #[test]
-fn d19_without_barrier_behind_commit_page() {
-    assert_eq!(
-        violation(Barriers {
-            reader_page: false,
-            ..ALL
-        }),
-        "events are not counted exactly once"
-    );
+fn without_barrier_at_the_end_of_get_reader_page() {
+    let barriers = Barriers {
+        reader_page: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+}
+
+#[test]
+fn d20_without_acquire_in_read_page() {
+    let barriers = Barriers {
+        read_page: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+}
+
+#[test]
+fn d19_without_acquire_in_get_reader_page() {
+    let barriers = Barriers {
+        get_reader_page: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
+    assert_eq!(violation(READ_PAGE, barriers), NOT_ONCE);
 }
 
 #[test]
 fn d19_size_before_commit_page() {
-    assert_eq!(
-        violation(Barriers {
-            commit_page_first: false,
-            ..ALL
-        }),
-        "events are not counted exactly once"
-    );
+    let barriers = Barriers {
+        commit_page_first: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
+    assert_eq!(violation(READ_PAGE, barriers), NOT_ONCE);
 }
