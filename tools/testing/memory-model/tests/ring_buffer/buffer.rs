@@ -45,6 +45,8 @@ pub struct Barriers {
     pub step: bool,
     /// `smp_wmb()` in the second loop.
     pub commit: bool,
+    /// No barrier, but the order there: the size is loaded before the barrier.
+    pub size_before_commit: bool,
     /// `smp_load_acquire()` of `commit_page` in `__rb_get_reader_page()`, by `rb_commit_page()`.
     pub get_reader_page: bool,
     /// No barrier, but the order there: `commit_page` before the size.
@@ -63,6 +65,7 @@ pub const ALL: Barriers = Barriers {
     last_commit: true,
     step: true,
     commit: true,
+    size_before_commit: true,
     get_reader_page: true,
     commit_page_first: true,
     reader_page: true,

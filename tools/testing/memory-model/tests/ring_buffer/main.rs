@@ -82,6 +82,17 @@ fn without_barrier_before_a_commit() {
 }
 
 #[test]
+fn size_loaded_after_the_barrier_before_a_commit() {
+    let barriers = Barriers {
+        size_before_commit: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
+    assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+}
+
+#[test]
 fn without_barrier_in_complete_page() {
     let barriers = Barriers {
         complete_page: false,

@@ -139,8 +139,9 @@ impl Writer {
     fn set_commit_to_write(&mut self, cpu: &mut Cpu<'_>) -> Step<()> {
         loop {
             while self.commit_page != self.tail_page {
-                self.commit_to(cpu, self.barriers.last_commit)?;
+                cpu.wmb(self.barriers.last_commit)?;
                 self.interrupt(cpu)?;
+                self.commit_to(cpu, self.page_write())?;
 
                 self.commit_page += 1;
                 if self.barriers.step {
@@ -151,11 +152,19 @@ impl Writer {
                 self.interrupt(cpu)?;
             }
 
-            let page = self.commit_page as usize;
+            loop {
+                let write = self.page_write();
 
-            while self.commit[page] != self.write[page] {
-                self.commit_to(cpu, self.barriers.commit)?;
+                if write == self.commit[self.commit_page as usize] {
+                    break;
+                }
+                cpu.wmb(self.barriers.commit)?;
                 self.interrupt(cpu)?;
+                if self.barriers.size_before_commit {
+                    self.commit_to(cpu, write)?;
+                } else {
+                    self.commit_to(cpu, self.page_write())?;
+                }
             }
             if self.commit_page == self.tail_page {
                 return Ok(());
@@ -163,12 +172,15 @@ impl Writer {
         }
     }
 
-    /// Commits what is on the page.
-    fn commit_to(&mut self, cpu: &mut Cpu<'_>, barrier: bool) -> Step<()> {
-        let page = self.commit_page as usize;
+    /// `rb_page_write()` of the page that is committed to.
+    fn page_write(&self) -> u32 {
+        self.write[self.commit_page as usize]
+    }
 
-        cpu.wmb(barrier)?;
-        self.commit[page] = self.write[page];
-        cpu.store(commit(self.commit_page), self.commit[page])
+    /// Commits the first `write` of this page.
+    fn commit_to(&mut self, cpu: &mut Cpu<'_>, write: u32) -> Step<()> {
+        self.commit[self.commit_page as usize] = write;
+        cpu.store(commit(self.commit_page), write)?;
+        self.interrupt(cpu)
     }
 }
