@@ -55,6 +55,10 @@ pub struct Barriers {
     pub reader_page: bool,
     /// `smp_load_acquire()` of `commit_page` in `ring_buffer_read_page()`, by `rb_commit_page()`.
     pub read_page: bool,
+    /// `smp_load_acquire()` of `commit_page` in `rb_advance_iter()`, by `rb_commit_page()`.
+    pub advance_iter: bool,
+    /// `smp_load_acquire()` of `commit_page` in `ring_buffer_iter_empty()`, by `rb_commit_page()`.
+    pub iter_empty: bool,
     /// `smp_mb(Read)` in `CompletePage::of()`.
     pub complete_page: bool,
     /// `smp_mb(Read)` in `ReaderPage::committed()`.
@@ -70,6 +74,8 @@ pub const ALL: Barriers = Barriers {
     commit_page_first: true,
     reader_page: true,
     read_page: true,
+    advance_iter: true,
+    iter_empty: true,
     complete_page: true,
     committed: true,
 };

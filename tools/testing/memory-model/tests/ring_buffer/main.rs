@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A writer, interrupted once at any point, and a reader on another CPU: that of a mapped ring
-//! buffer in Rust, or `ring_buffer_read_page()` in C.
+//! buffer in Rust, `ring_buffer_read_page()` in C, or an iterator in C.
 //!
 //! Whatever the two see of each other, and when: each event is counted exactly once, no sub-buffer
 //! goes back with events unread, and no data is read before it is written. That holds with all
@@ -9,6 +9,7 @@
 
 mod buffer;
 mod consume;
+mod iterate;
 mod read_page;
 mod reader;
 mod writer;
@@ -19,6 +20,7 @@ use reader::{Read, Reader};
 
 const GET_READER: Read = Reader::get_reader;
 const READ_PAGE: Read = Reader::read_page;
+const ITERATE: Read = Reader::iterate;
 
 const NOT_ONCE: &str = "events are not counted exactly once";
 const TOO_EARLY: &str = "data is read before it is written";
@@ -52,6 +54,31 @@ fn read_page_holds() {
 }
 
 #[test]
+fn iterate_holds() {
+    holds(ITERATE);
+}
+
+#[test]
+fn iterate_without_acquire_in_iter_empty() {
+    let barriers = Barriers {
+        iter_empty: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(ITERATE, barriers), NOT_ONCE);
+}
+
+#[test]
+fn d19_without_acquire_in_advance_iter() {
+    let barriers = Barriers {
+        advance_iter: false,
+        ..ALL
+    };
+
+    assert_eq!(violation(ITERATE, barriers), NOT_ONCE);
+}
+
+#[test]
 fn d20_without_barrier_before_the_last_commit() {
     let barriers = Barriers {
         last_commit: false,
@@ -60,6 +87,7 @@ fn d20_without_barrier_before_the_last_commit() {
 
     assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
     assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+    assert_eq!(violation(ITERATE, barriers), TOO_EARLY);
 }
 
 #[test]
@@ -68,6 +96,7 @@ fn d20_without_release_of_the_step() {
 
     assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
     assert_eq!(violation(READ_PAGE, barriers), NOT_ONCE);
+    assert_eq!(violation(ITERATE, barriers), NOT_ONCE);
 }
 
 #[test]
@@ -79,6 +108,7 @@ fn without_barrier_before_a_commit() {
 
     assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
     assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+    assert_eq!(violation(ITERATE, barriers), TOO_EARLY);
 }
 
 #[test]
@@ -90,6 +120,7 @@ fn size_loaded_after_the_barrier_before_a_commit() {
 
     assert_eq!(violation(GET_READER, barriers), TOO_EARLY);
     assert_eq!(violation(READ_PAGE, barriers), TOO_EARLY);
+    assert_eq!(violation(ITERATE, barriers), TOO_EARLY);
 }
 
 #[test]
@@ -152,4 +183,5 @@ fn d19_size_before_commit_page() {
 
     assert_eq!(violation(GET_READER, barriers), NOT_ONCE);
     assert_eq!(violation(READ_PAGE, barriers), NOT_ONCE);
+    assert_eq!(violation(ITERATE, barriers), NOT_ONCE);
 }
