@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Writes the overlay as a series for git am into build/patches, and the fixes of
-# the C implementation as another one into build/patches-fixes. Prints the
-# folders last, that of the overlay first.
+# Writes two series for git am: the fixes of the C implementation with the tests
+# into build/patches-fixes, and what goes on top of it, the implementation in
+# Rust, into build/patches. Prints the folders last, in the other order.
 #
-# Each patch is one of patches/*.patch or patches/fixes/*.patch, after those that
-# both have, patches/common/*.patch. With it go the files of our own that its
-# line "Files:" names after the "---", by patterns, and that no patch before it
-# has.
+# Each patch is one of patches/**/*.patch. With it go the files of our own that
+# its line "Files:" names after the "---", by patterns, and that no patch before
+# it has.
 #
 #   KERNEL_SRC=    see source.sh
 set -euo pipefail
@@ -25,6 +24,7 @@ fi
 "$VM/source.sh"
 take_lock
 "$VM/overlay.sh"
+"$VM/overlay.sh" fixed
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -57,27 +57,46 @@ new_files() {
 	done
 }
 
-# commits SERIES: makes a repository of its patches.
-commits() {
-	local patch patches
-	readarray -t patches < <(series_patches "$1")
-	repo=$scratch/$1
-	mkdir "$repo"
-	git init -q -b series
-	# The files that are changed, as they were; no more of the kernel is needed.
-	cat "${patches[@]}" >"$scratch/all"
-	patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
-		mkdir -p "$repo/$(dirname "$file")"
-		cp "$BUILD/pristine/$file" "$repo/$file"
-	done
-	commit <<<'Linux'
-	git tag base
+# The files that are changed, as they were; no more of the kernel is needed.
+repo=$scratch/repo
+mkdir "$repo"
+git init -q -b series
+cat "$TOP"/patches/*.patch "$TOP"/patches/*/*.patch >"$scratch/all"
+patched_files "$scratch/all" | LC_ALL=C sort -u | while read -r file; do
+	mkdir -p "$repo/$(dirname "$file")"
+	cp "$BUILD/pristine/$file" "$repo/$file"
+done
+commit <<<'Linux'
 
+# commits SERIES: commits its patches, on top of what is there. The patches in
+# Rust are written for a kernel without the fixes, which then go on top of them.
+commits() {
+	local patch patches number=0
+	git tag base
+	readarray -t patches < <(series_patches "$1")
 	for patch in "${patches[@]}"; do
-		stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null ||
-			die "$(basename "$patch") does not apply"
+		if [ "$1" = rust ]; then
+			number=$((number + 1))
+			rm -rf "$scratch/stage"
+			mkdir "$scratch/stage"
+			stage "${patches[@]:0:number}"
+			cp -r "$scratch/stage/." "$repo/"
+		else
+			stage_patch "$BUILD/pristine" "$repo" "$patch" >/dev/null ||
+				die "$(basename "$patch") does not apply"
+		fi
 		new_files "$patch"
 		sed -n '/^---$/q; 1s/^Subject: //; p' "$patch" | commit
+	done
+}
+
+# stage PATCH...: these of the patches in Rust and the fixes, in scratch/stage.
+stage() {
+	local patch
+	for patch in "$TOP"/patches/common/*.patch "$@" "${fixes_tests[@]}" "$TOP"/patches/fixes/*.patch; do
+		[ -f "$patch" ] || continue
+		stage_patch "$BUILD/pristine" "$scratch/stage" "$patch" >/dev/null ||
+			die "$(basename "$patch") does not apply"
 	done
 }
 
@@ -88,17 +107,18 @@ write() {
 		--no-signature -o "$scratch/out" base..series
 	rm -rf "$1"
 	mv "$scratch/out" "$1"
-	say "apply them with: git am --empty=drop -s $1/*.patch"
+	say "apply ${3:-them} with: git am --empty=drop -s $1/*.patch"
 	echo "$1"
 }
 
+commits fixes
+write "$BUILD/patches-fixes" "$TOP/patches/fixes/cover-letter" 'these first,' >/dev/null
+git tag -d base >/dev/null
 commits rust
 # It must be all, and the same.
 while read -r file; do
 	[ -e "$repo/$file" ] || die "$file is in no patch: add it to a line 'Files:' in patches/"
-	cmp -s "$repo/$file" "$BUILD/linux/$file" || die "the series gives another $file than build/linux has"
-done <"$BUILD/linux.files"
-write "$BUILD/patches" "$TOP/patches/cover-letter"
-
-commits fixes
-write "$BUILD/patches-fixes" "$TOP/patches/fixes/cover-letter"
+	cmp -s "$repo/$file" "$BUILD/linux-fixed/$file" || die "the series give another $file than build/linux-fixed has"
+done <"$BUILD/linux-fixed.files"
+write "$BUILD/patches" "$TOP/patches/cover-letter" 'these on top'
+echo "$BUILD/patches-fixes"

@@ -44,14 +44,17 @@ stage_patch() {
 	}
 }
 
-# series_patches NAME: the patches of a series for git am: "rust", or "fixes",
-# of the C implementation, with the tests that show what it fixes. Both begin
-# with patches/common.
+# The patches whose tests show what the fixes of the C implementation fix.
+fixes_tests=("$TOP"/patches/*-selftests-ring-buffer.patch "$TOP"/patches/*-kunit.patch)
+
+# series_patches NAME: the patches of a series for git am, in order: "fixes", of
+# the C implementation, or "rust", which goes on top of it.
 series_patches() {
 	local patch own=("$TOP"/patches/*.patch)
-	[ "$1" != fixes ] ||
-		own=("$TOP"/patches/fixes/*.patch "$TOP"/patches/*-selftests-ring-buffer.patch)
-	for patch in "$TOP"/patches/common/*.patch "${own[@]}"; do
+	[ "$1" = rust ] ||
+		own=("$TOP"/patches/common/*.patch "$TOP"/patches/fixes/*.patch "${fixes_tests[@]}")
+	for patch in "${own[@]}"; do
+		[ "$1" != rust ] || [[ " ${fixes_tests[*]} " != *" $patch "* ]] || continue
 		[ ! -f "$patch" ] || echo "$patch"
 	done
 }
@@ -64,12 +67,12 @@ fixed_defects() {
 		tr ' ' '\n' | sort -u -V
 }
 
-# stage_patches FROM TO [PATCH...]: the series in Rust and then these patches,
-# or a message on the first that fails.
+# stage_patches FROM TO [PATCH...]: all but the fixes of the C implementation,
+# and then these patches, or a message on the first that fails.
 stage_patches() {
-	local patch file patches
-	readarray -t patches < <(series_patches rust)
-	for patch in "${patches[@]}" "${@:3}"; do
+	local patch file
+	for patch in "$TOP"/patches/common/*.patch "$TOP"/patches/*.patch "${@:3}"; do
+		[ -f "$patch" ] || continue
 		file=$(stage_patch "$1" "$2" "$patch") ||
 			die "$(basename "$patch") does not apply to $file in $1: that must be an unmodified Linux $KERNEL_VERSION.$KERNEL_PATCHLEVEL"
 	done

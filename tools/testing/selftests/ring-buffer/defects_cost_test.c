@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * As defects_test.c, for what takes too long. Time is executed instructions:
- * the same each time, on any machine.
+ * As defects_test.c, for what takes too long. It needs a machine on which time
+ * is executed instructions, as in the emulator.
  *
  * vm: ACCEL=icount TIMEOUT=900
  */

@@ -24,7 +24,7 @@ FIXTURE_SETUP(fault)
 	self->klog = klog_open();
 	self->faults = faults_open();
 	if (self->faults < 0)
-		SKIP(return, "no faults to inject (CONFIG=debug)");
+		SKIP(return, "no faults to inject (CONFIG_FAULT_INJECTION)");
 	ASSERT_EQ(pin_to_cpu(CPU), 0);
 	ASSERT_EQ(instance_create(&self->inst), 0);
 	ASSERT_EQ(instance_resize(&self->inst, 0, NR_SUBBUFS), 0);

@@ -37,7 +37,7 @@ FIXTURE_SETUP(fault)
 	self->page = getpagesize();
 	self->faults = faults_open();
 	if (self->faults < 0)
-		SKIP(return, "no faults to inject (CONFIG=debug)");
+		SKIP(return, "no faults to inject (CONFIG_FAULT_INJECTION)");
 	ASSERT_EQ(pin_to_cpu(CPU), 0);
 	ASSERT_EQ(instance_create(&self->inst), 0);
 	ASSERT_EQ(instance_resize(&self->inst, 0, variant->nr_subbufs), 0);
@@ -164,7 +164,7 @@ FIXTURE(leaks) {};
 FIXTURE_SETUP(leaks)
 {
 	if (access(KMEMLEAK, F_OK))
-		SKIP(return, "no kmemleak (CONFIG=debug)");
+		SKIP(return, "no kmemleak (CONFIG_DEBUG_KMEMLEAK)");
 }
 
 FIXTURE_TEARDOWN(leaks) {}
