@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A consumer of a mapped trace buffer: takes what is there, counts the events on
- * each sub-buffer, and ends when no more come.
+ * A consumer of a mapped trace buffer. It counts the events on each sub-buffer
+ * that it consumes, and ends when the buffer is empty.
  *
  *	trace_mmap [/sys/kernel/tracing/.../per_cpu/cpuN/trace_pipe_raw]
  */
@@ -17,14 +17,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-/* What stands before the events of a sub-buffer: events/header_page. */
+/* The header of a sub-buffer, see events/header_page in tracefs. */
 struct subbuf {
 	__u64		time_stamp;
 	unsigned long	commit;
 	char		events[];
 };
 
-/* The types of events without data: events/header_event. */
+/* Special values of type_len, see events/header_event in tracefs. */
 enum {
 	LENGTH_FOLLOWS	= 0,
 	PADDING		= 29,
@@ -47,7 +47,7 @@ static unsigned int count_events(const char *pos, const char *end)
 
 		memcpy(&header, pos, sizeof(header));
 
-		/* Padding without a time delta fills the rest of the page. */
+		/* Padding without a time delta extends to the end. */
 		if (header.type_len == PADDING && !header.time_delta)
 			break;
 
@@ -76,9 +76,9 @@ static unsigned int count_events(const char *pos, const char *end)
 }
 
 /*
- * The kernel stores the id after what belongs to the reader page. Pairs with
- * the smp_wmb() in MetaWriter::publish(): what is loaded after the id is at
- * least as new.
+ * The kernel stores the ID of the reader page last. What is loaded after the ID
+ * is therefore at least as new. Pairs with the smp_wmb() in
+ * MetaWriter::publish().
  */
 static __u32 reader_id(const struct trace_buffer_meta *meta)
 {
@@ -102,8 +102,8 @@ int main(int argc, char **argv)
 		err(EXIT_FAILURE, "%s", path);
 
 	/*
-	 * The meta-page takes one page, although the sub-buffers begin only
-	 * meta_page_size into the file. Unmap later what is mapped here.
+	 * The meta-page is one page, although the sub-buffers begin
+	 * meta_page_size bytes into the file. Unmap the same length below.
 	 */
 	meta_map = mmap(NULL, meta_len, PROT_READ, MAP_SHARED, fd, 0);
 	if (meta_map == MAP_FAILED)
@@ -125,16 +125,16 @@ int main(int argc, char **argv)
 		if (ioctl(fd, TRACE_MMAP_IOCTL_GET_READER))
 			err(EXIT_FAILURE, "GET_READER");
 
-		/* Another sub-buffer is new as a whole. */
+		/* Nothing of a new sub-buffer was counted yet. */
 		if (reader_id(meta) != id)
 			read = 0;
 		else if (meta->reader.read == read)
 			break;
 
 		/*
-		 * It is this reader's until the next GET_READER. The kernel has
-		 * seen the events before reader.read in that call, so they are
-		 * seen here without another barrier.
+		 * The sub-buffer is ours until the next GET_READER. No barrier
+		 * is needed: on this CPU, the kernel has already loaded the
+		 * events before reader.read.
 		 */
 		subbuf = data + (size_t)reader_id(meta) * meta->subbuf_size;
 		nr = count_events(subbuf->events + read,
