@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Suite: the defects that only a test inside the kernel can bring about: the
 # KUnit cases of kernel/trace/*_map_kunit.c. Each case d7_... must fail on the C
-# kernel and hold on the Rust kernel; a case of another name must hold on both,
-# and so must one whose defect a patch in patches/common mends, by its line
-# "Defect:". On the C kernel each case has a guest for itself, since it may hang.
+# kernel and hold on the Rust kernel, and on the C kernel with patches/fixes if
+# one of them says that it fixes this defect. A case of another name must hold on
+# all, and so must one whose defect a patch in patches/common fixes. On the C
+# kernel each case has a guest for itself, since it may hang.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
+. "$VM/stage.sh"
 
 # Two threads of the host: a case needs two CPUs that run at the same time.
 machine=(SMP=2 ACCEL=mttcg ALLOW_WARN=1)
@@ -55,10 +57,13 @@ outcome() {
 	[ -z "$ending" ] || detail=$ending
 }
 
-# mended CASE: whether both kernels have a patch for its defect.
-mended() {
-	local id=${1%%_*}
-	grep -qsiE "^Defect: (.*[ ,])?$id([ ,]|\$)" "$TOP"/patches/common/*.patch
+common=$(fixed_defects "$TOP/patches/common" | xargs)
+fixed=$(fixed_defects "$TOP/patches/fixes" | xargs)
+
+# claimed LIST CASE: whether it has the defect, or this case of it.
+claimed() {
+	local id=${2%%_*}
+	[[ " $1 " == *" ${id^^} "* || " $1 " == *" $2 "* ]]
 }
 
 for source in "$TOP"/kernel/trace/*_map_kunit.c; do
@@ -69,31 +74,40 @@ for source in "$TOP"/kernel/trace/*_map_kunit.c; do
 		continue
 	fi
 
-	declare -A rust=() rust_detail=()
-	start rust "$suite" '*'
-	for case in $cases; do
-		outcome "$case"
-		rust[$case]=$outcome
-		rust_detail[$case]=$detail
+	# All of them in one guest.
+	declare -A outcomes=() details=()
+	for impl in rust c-fixed; do
+		start "$impl" "$suite" '*' TIMEOUT=300
+		for case in $cases; do
+			outcome "$case"
+			outcomes[$impl $case]=$outcome
+			details[$impl $case]=$detail
+		done
+		check "$impl: $suite: the kernel log is clean" is "$ending" ''
 	done
-	check "rust: $suite: the kernel log is clean" is "$ending" ''
 
 	for case in $cases; do
 		# A case takes a few seconds, or hangs.
 		start c "$suite-$case" "$case" TIMEOUT=60
 		outcome "$case"
-		should='holds holds'
+		details[c $case]=$detail
+		found="$outcome ${outcomes[c-fixed $case]} ${outcomes[rust $case]}"
+		text="C: $outcome, C with fixes: ${outcomes[c-fixed $case]}, Rust: ${outcomes[rust $case]}"
+		should='holds holds holds'
 		if [[ $case =~ ^d[0-9]+_ ]]; then
-			mended "$case" || should='fails holds'
 			id=${case%%_*}
-			echo "${id^^}: C: $outcome, Rust: ${rust[$case]}"
+			echo "${id^^}: $text"
+			claimed "$common" "$case" || should='fails holds holds'
+			# A defect that no patch claims to fix may or may not show.
+			claimed "$common $fixed" "$case" || should="fails ${outcomes[c-fixed $case]} holds"
 		fi
-		[ -z "$detail" ] || echo "  # C: $detail"
-		[ -z "${rust_detail[$case]}" ] || echo "  # Rust: ${rust_detail[$case]}"
-		if [[ " $outcome ${rust[$case]} " = *" skips "* ]]; then
-			skip "$case" "C: $outcome, Rust: ${rust[$case]}"
+		for impl in c c-fixed rust; do
+			[ -z "${details[$impl $case]}" ] || echo "  # $impl: ${details[$impl $case]}"
+		done
+		if [[ " $found " = *" skips "* ]]; then
+			skip "$case" "$text"
 		else
-			check "$case" [ "$outcome ${rust[$case]}" = "$should" ]
+			check "$case" [ "$found" = "$should" ]
 		fi
 	done
 done
