@@ -58,7 +58,8 @@ const _: () = {
 ///
 /// [`struct trace_buffer_meta`]: srctree/include/uapi/linux/trace_mmap.h
 pub(crate) struct Counters {
-    pub(crate) reader_lost_events: u64,
+    /// Events lost before the reader page.
+    pub(crate) lost_events: u64,
     /// Bytes of the reader page that are read.
     pub(crate) reader_read: u32,
     pub(crate) entries: u64,
@@ -127,7 +128,7 @@ impl<'a> MetaWriter<'a> {
     pub(crate) fn publish(mut self, reader_id: u32, counters: &Counters) {
         let meta = &mut self.0;
 
-        meta.store(fields::meta::READER_LOST_EVENTS, counters.reader_lost_events);
+        meta.store(fields::meta::READER_LOST_EVENTS, counters.lost_events);
         meta.store(fields::meta::READER_READ, counters.reader_read);
         meta.store(fields::meta::ENTRIES, counters.entries);
         meta.store(fields::meta::OVERRUN, counters.overrun);

@@ -239,7 +239,7 @@ impl<'a> ReaderGuard<'a> {
         let cpu = &self.cpu;
         let reader_id = cpu.reader_id();
         let counters = Counters {
-            reader_lost_events: cpu.load(fields::cpu::READER_LOST_EVENTS) as u64,
+            lost_events: cpu.load(fields::cpu::READER_LOST_EVENTS) as u64,
             reader_read: self.page().read() as u32,
             entries: cpu.load(fields::cpu::ENTRIES) as u64,
             overrun: cpu.load(fields::cpu::OVERRUN) as u64,

@@ -3,6 +3,8 @@
 //! Functions of `trace.c`: open files and instances.
 
 use super::Shared;
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+use crate::bindings::trace_map_count;
 use crate::bindings::{
     self,
     ftrace_buffer_info,
@@ -10,8 +12,6 @@ use crate::bindings::{
     trace_array, //
 };
 use core::ops::Deref;
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-use crate::bindings::trace_map_count;
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use kernel::sync::{
     SpinLock,
