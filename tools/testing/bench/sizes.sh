@@ -30,17 +30,18 @@ shared() {
 	sum "$2" "${list[@]}"
 }
 
-read -r shims _ < <(shared rust '^rb_map_')
+read -r shims shims_data < <(shared rust '^((rb|trace)_map_|tracing_buffers_(mmap|may_split|vmops))')
 case ${1:-} in
 c)
 	read -r text data < <(shared c .)
 	read -r other_text other_data < <(shared rust .)
 	text=$((text - other_text + shims))
-	data=$((data - other_data))
+	data=$((data - other_data + shims_data))
 	;;
 rust)
 	read -r text data < <(sum . "$BUILD/kernel-rust-default/kernel/trace/ring_buffer_map/ring_buffer_map.o")
 	text=$((text + shims))
+	data=$((data + shims_data))
 	;;
 *) die "say c or rust" ;;
 esac
