@@ -302,15 +302,17 @@ impl Mapped<'_> {
 
         let Subbuf(subbuf) = self.0.ids.get(id)??;
 
-        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays. Its memory,
-        // which has `subbuf_pages()` pages, is in the linear map and is freed with it only.
-        unsafe {
-            let subbuf = Shared::from_raw(subbuf.as_ptr());
-            let data = NonNull::new(subbuf.load(fields::page::DATA))?;
+        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays.
+        let subbuf = unsafe { Shared::from_raw(subbuf.as_ptr()) };
+        let data = subbuf.load(fields::page::DATA);
 
-            Some(BorrowedPage::from_virt(
-                data.cast().byte_add(page * PAGE_SIZE),
-            ))
-        }
+        // SAFETY: A sub-buffer has its memory, which is not null. By the invariants of `MapState`
+        // it is in the linear map, and is freed with the sub-buffer only, which stays. It has
+        // `subbuf_pages()` pages.
+        Some(unsafe {
+            let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);
+
+            BorrowedPage::from_virt(data.cast())
+        })
     }
 }
