@@ -8,6 +8,8 @@
 #                   tcg has one host thread, mttcg one for each CPU; icount is
 #                   one CPU whose time is executed instructions
 #   SMP=n MEM=MiB   CPUs, memory
+#   MEM_FILE=/file  this file is the memory: another boot with the same MEM finds
+#                   what this one left there
 #   APPEND=...      more words for the kernel's command line
 #   TIMEOUT=s       after which a guest counts as hung (a shell has no limit)
 #   FILES="a b"     host files that go into the guest's /bin
@@ -114,6 +116,8 @@ qemu=(qemu-system-x86_64 "${qemu[@]}" -nodefaults -no-user-config -display none 
 	-cpu "$cpu" -smp "$SMP,sockets=$SMP,cores=1,threads=1" -m "$MEM" -kernel "$image" -initrd "$tmp/initramfs"
 	-append "console=ttyS0 panic=-1 tsc=reliable no_timer_check $clock ${APPEND:-}"
 	-serial "file:$log" -chardev stdio,id=out,signal=off -serial chardev:out -serial "file:$tmp/status")
+[ -z "${MEM_FILE:-}" ] || qemu+=(-machine memory-backend=memory
+	-object "memory-backend-file,id=memory,size=${MEM}M,mem-path=$MEM_FILE,share=on")
 
 say "$label, $accel$why, $SMP CPUs, $MEM MiB; kernel log: $log"
 hung=0
