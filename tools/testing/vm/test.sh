@@ -11,7 +11,7 @@ set -euo pipefail
 
 # The others test no kernel, or have figures of the default one.
 if [ "${CONFIG:-default}" = default ]; then
-	SUITES=${SUITES:-overlay patches check host misuse kunit map_test selftests defects kernel_defects differential sample ringmap bench vm}
+	SUITES=${SUITES:-overlay patches check host misuse kunit map_test selftests defects kernel_defects two_boots differential sample ringmap bench vm}
 else
 	SUITES=${SUITES:-kunit map_test selftests defects kernel_defects differential}
 	echo "# CONFIG=$CONFIG: these suites only: $SUITES"

@@ -184,11 +184,12 @@ true"
 # VAR=value for run.sh, for instance
 #	 * vm: SMP=2 ACCEL=mttcg TIMEOUT=900 APPEND="reserve_mem=1M:4096:x"
 # Without it: SMP=4 ACCEL=auto TIMEOUT=240. With CONFIG=name, it is a test for
-# kernels of this configuration only.
+# kernels of this configuration only. With SUITE=name, only this suite runs it.
 directive() { sed -n 's/^ \* vm: *//p' "$1" | head -n 1; }
 # applies FILE: whether it is a test for the kernels under test.
 applies() {
 	case " $(directive "$1") " in
+	*" SUITE="*) return 1 ;;
 	*" CONFIG=$CONFIG "*) ;;
 	*" CONFIG="*) return 1 ;;
 	esac
