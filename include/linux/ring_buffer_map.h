@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The mapping of trace ring buffers in Rust: what C calls of it, besides the
- * functions that <linux/ring_buffer.h> declares for either implementation.
+ * The mapping of trace ring buffers in Rust: the functions that C calls.
  */
 #ifndef _LINUX_RING_BUFFER_MAP_H
 #define _LINUX_RING_BUFFER_MAP_H
@@ -10,6 +9,7 @@
 
 struct ftrace_buffer_info;
 struct ring_buffer_per_cpu;
+struct trace_buffer;
 struct vm_area_struct;
 
 /* TRACE_MMAP_IOCTL_GET_READER of an open trace_pipe_raw. */
@@ -25,6 +25,12 @@ void trace_map_close(struct ftrace_buffer_info *info);
  * the buffer's reader_lock held.
  */
 void rb_update_meta_page(struct ring_buffer_per_cpu *cpu_buffer);
+
+/* For KUnit tests: as with the C implementation. */
+int ring_buffer_map(struct trace_buffer *buffer, int cpu,
+		    struct vm_area_struct *vma);
+int ring_buffer_unmap(struct trace_buffer *buffer, int cpu);
+int ring_buffer_map_get_reader(struct trace_buffer *buffer, int cpu);
 #endif
 
 #endif /* _LINUX_RING_BUFFER_MAP_H */

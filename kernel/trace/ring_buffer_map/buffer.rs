@@ -8,6 +8,7 @@ use super::{
     map_state::MappingGuard,
     raw::{
         fields,
+        AccessGuard,
         Shared, //
     },
     reader_state::ReaderGuard, //
@@ -27,7 +28,7 @@ impl<'a> TraceBuffer<'a> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if there is no such CPU, or it has no buffer.
+    /// `EINVAL` if there is no such CPU, or it has no buffer or a remote one.
     pub(crate) fn cpu(self, cpu: i32) -> Result<CpuBuffer<'a>> {
         self.0.cpu_buffer(cpu).map(CpuBuffer).ok_or(EINVAL)
     }
@@ -40,11 +41,6 @@ pub(crate) struct CpuBuffer<'a>(Shared<'a, bindings::ring_buffer_per_cpu>);
 impl<'a> CpuBuffer<'a> {
     pub(crate) fn new(cpu_buffer: Shared<'a, bindings::ring_buffer_per_cpu>) -> Self {
         Self(cpu_buffer)
-    }
-
-    /// Whether another kernel or a hypervisor writes the buffer.
-    pub(crate) fn is_remote(self) -> bool {
-        !self.0.load(fields::cpu::REMOTE).is_null()
     }
 
     /// Whether the buffer is in memory that keeps it across a boot.
@@ -76,6 +72,11 @@ impl<'a> CpuBuffer<'a> {
     /// Locks the mapping. May sleep.
     pub(crate) fn lock_mapping(self) -> MappingGuard<'a> {
         MappingGuard::lock(self.0)
+    }
+
+    /// Takes the right to consume the events of the CPU. May sleep.
+    pub(crate) fn lock_access(self) -> AccessGuard<'a> {
+        self.0.lock_access()
     }
 
     /// Locks the reader, which disables interrupts.

@@ -4,11 +4,10 @@
 
 use super::{
     buffer::CpuBuffer,
-    raw::Access,
     reader_state::{
+        Consumer,
         MissedEvents,
-        PageId,
-        ReaderGuard, //
+        Position, //
     }, //
 };
 use kernel::prelude::*;
@@ -42,35 +41,35 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
 }
 
 /// Swaps the reader page for the next one if it has been read, consumes all events on it, and
-/// refreshes the meta-page.
+/// refreshes the meta-page. May sleep.
 ///
 /// Swaps the page at most once, and consumes only what was committed by then, up to
 /// [`MAX_EVENTS_PER_LOCK`] events in a critical section. The function therefore ends even if writers
 /// keep adding events, and regardless of the contents of the page.
 ///
-/// `_access` must be for the CPU of the buffer, as other consumers look at events without the
-/// `reader_lock`. The `mapping_lock` is not needed: a buffer that is unmapped meanwhile only loses
-/// its meta-page.
+/// Holds the access to the CPU, as other consumers look at events without the `reader_lock`. The
+/// `mapping_lock` is not needed: a buffer that is unmapped meanwhile only loses its meta-page.
 ///
 /// Mirrors C's `ring_buffer_map_get_reader()`.
 ///
 /// # Errors
 ///
 /// `ENODEV` if the buffer is not mapped. An empty buffer is not an error.
-pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &Access) -> Result {
-    let mut unread = None;
+pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
+    let access = cpu.lock_access();
+    let mut end = None;
 
     loop {
-        let mut reader = cpu.lock_reader();
+        let mut reader = Consumer::lock(&access);
 
         if !reader.is_mapped() {
             return Err(ENODEV);
         }
-        unread = match unread {
+        end = match end {
             None => begin(&mut reader),
-            Some(unread) => resume(&mut reader, unread),
+            Some(end) => walk(&mut reader, end),
         };
-        if unread.is_none() {
+        if end.is_none() {
             reader.page().flush();
             reader.publish();
             return Ok(());
@@ -78,16 +77,10 @@ pub(crate) fn get_reader(cpu: CpuBuffer<'_>, _access: &Access) -> Result {
     }
 }
 
-/// What is left to consume of the reader page: its bytes before `end`.
-struct Unread {
-    page: PageId,
-    end: usize,
-}
-
 /// Consumes the first part of the reader page, after swapping it if it has been read.
 ///
-/// Returns the unread rest.
-fn begin(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
+/// Returns the end of the rest.
+fn begin(reader: &mut Consumer<'_>) -> Option<Position> {
     if reader.is_empty() {
         return None;
     }
@@ -105,13 +98,11 @@ fn begin(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
 
     // The pending loss belongs to the page that was just read. Clear it, so that a loss found after
     // the swap belongs to the new page.
-    let id = reader.page_id();
     let reported = reader.replace_missed(MissedEvents::NONE);
-    let found = reader.next_page();
+    let (swapped, found) = reader.next_page();
 
-    if reader.page_id() == id {
-        // The page was not swapped: the writer has committed more to it meanwhile, or is stuck past
-        // its end.
+    if !swapped {
+        // The writer has committed more to the page meanwhile, or is stuck past its end.
         reader.replace_missed(reported);
     } else if found {
         report_missed(reader);
@@ -122,21 +113,10 @@ fn begin(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
     consume(reader)
 }
 
-/// Consumes the next part of the reader page.
-///
-/// Another reader may have taken the lock in between, and swapped the page or reset the buffer.
-/// Then nothing is left.
-fn resume(reader: &mut ReaderGuard<'_>, unread: Unread) -> Option<Unread> {
-    if reader.page_id() != unread.page || reader.page().size() < unread.end {
-        return None;
-    }
-    walk(reader, unread.end)
-}
-
 /// Reports the events that were lost before the reader page, if any.
 ///
 /// They are marked on the page. If the page is not complete, that is left for a later call.
-fn report_missed(reader: &mut ReaderGuard<'_>) {
+fn report_missed(reader: &mut Consumer<'_>) {
     let missed = reader.missed();
     let persistent = reader.is_persistent();
 
@@ -160,25 +140,22 @@ fn report_missed(reader: &mut ReaderGuard<'_>) {
     reader.replace_missed(MissedEvents::NONE);
 }
 
-/// Consumes what is committed of the reader page, or its first part. Returns the unread rest.
+/// Consumes what is committed of the reader page, or its first part. Returns the end of the rest.
 ///
 /// A complete page is counted as a whole. Otherwise the events are walked.
-fn consume(reader: &mut ReaderGuard<'_>) -> Option<Unread> {
-    let size = reader.page().size();
+fn consume(reader: &mut Consumer<'_>) -> Option<Position> {
+    let end = reader.end();
 
-    if reader.consume_page(size) {
+    if reader.consume_page(&end) {
         return None;
     }
-    walk(reader, size)
+    walk(reader, end)
 }
 
-/// Consumes up to [`MAX_EVENTS_PER_LOCK`] events before `end`. Returns the unread rest.
-fn walk(reader: &mut ReaderGuard<'_>, end: usize) -> Option<Unread> {
-    if reader.consume_events(end, MAX_EVENTS_PER_LOCK) {
+/// Consumes up to [`MAX_EVENTS_PER_LOCK`] events before `end`. Returns `end` if there is a rest.
+fn walk(reader: &mut Consumer<'_>, end: Position) -> Option<Position> {
+    if !reader.has(&end) || reader.consume_events(&end, MAX_EVENTS_PER_LOCK) {
         return None;
     }
-    Some(Unread {
-        page: reader.page_id(),
-        end,
-    })
+    Some(end)
 }

@@ -115,6 +115,11 @@ impl MapState {
 }
 
 /// A CPU's buffer with its `mapping_lock` held.
+///
+/// # Invariants
+///
+/// The guard is of the `mapping_lock` of `cpu`.
+#[must_use = "the mapping unlocks immediately when the guard is unused"]
 pub(crate) struct MappingGuard<'a> {
     cpu: Locked<'a, ring_buffer_per_cpu, MappingLock>,
     _guard: MutexGuard<'a, ()>,
@@ -125,6 +130,7 @@ impl<'a> MappingGuard<'a> {
     pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::MAPPING_LOCK).lock();
 
+        // INVARIANT: It is the lock of this buffer.
         Self {
             // SAFETY: The lock was taken just above, and is released with the value. `link()` and
             // `unlink()` store the number of users together with the state. `set_users()` never
@@ -199,23 +205,18 @@ impl<'a> MappingGuard<'a> {
             return Err(E2BIG);
         }
 
-        let mut state = MapState::new(layout)?;
-        let mut both = self.lock_both();
+        // Declared before the locks: what is left of it is freed without them.
+        let mut state = Some(MapState::new(layout)?);
 
-        both.reader.fill_ids(&mut state.ids)?;
-        both.link(state);
-        both.reader.publish_first(&layout);
-        resize.leave();
-        Ok(())
+        self.lock_both().link(&mut state, resize)
     }
 
     /// Makes a buffer with one VMA an unmapped one, in one critical section.
     fn unmap(&mut self) {
-        let (state, resize) = self.lock_both().unlink();
+        let unlinked = self.lock_both().unlink();
 
         // The `reader_lock` is released, so that the memory can be given back.
-        drop(state);
-        drop(resize);
+        drop(unlinked);
     }
 
     fn lock_both(&mut self) -> BothGuard<'_, 'a> {
@@ -244,24 +245,39 @@ impl<'a> BothGuard<'_, 'a> {
         unsafe { Locked::assume(*self.mapping.cpu) }
     }
 
-    /// Links `state` to C's buffer, which is not mapped, with one VMA.
-    fn link(&mut self, state: KBox<MapState>) {
+    /// Fills `state` and links it to C's buffer, which is not mapped yet, with one VMA.
+    fn link(mut self, state: &mut Option<KBox<MapState>>, resize: ResizeDisabled<'a>) -> Result {
+        if let Some(state) = state {
+            self.reader.fill_ids(&mut state.ids)?;
+        }
+
+        let state = state.take().ok_or(EINVAL)?;
+        let layout = state.layout;
+
+        // INVARIANT: The table was filled just above, by sub-buffers of this buffer, and the unit
+        // is left below.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);
+        resize.leave();
+        self.reader.publish_first(&layout);
+        Ok(())
     }
 
-    /// Unlinks the state from C's buffer, which is mapped.
-    fn unlink(&mut self) -> (KBox<MapState>, ResizeDisabled<'a>) {
+    /// Unlinks the state from C's buffer, if it is mapped.
+    fn unlink(mut self) -> Option<(KBox<MapState>, ResizeDisabled<'a>)> {
         let cpu = *self.mapping.cpu;
         let state = MapState::of(cpu);
 
+        if state.is_null() {
+            return None;
+        }
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 0);
         self.locked().store(fields::cpu::MAP_STATE, ptr::null_mut());
 
-        // SAFETY: The buffer was mapped, so that the pointer is that of a box from `link()`, and
-        // `map()` has left the unit. C's buffer does not point to the state any more.
-        unsafe { (KBox::from_raw(state), ResizeDisabled::take_over(cpu)) }
+        // SAFETY: The pointer is that of a box from `link()`, which has left the unit as well. C's
+        // buffer does not point to the state any more.
+        Some(unsafe { (KBox::from_raw(state), ResizeDisabled::take_over(cpu)) })
     }
 }
 

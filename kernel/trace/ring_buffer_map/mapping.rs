@@ -20,8 +20,7 @@ use kernel::{
 /// # Errors
 ///
 /// - `EPERM`: `vma` is writable, executable or private.
-/// - `EINVAL`: `vma` is not within the buffer or does not begin at a sub-buffer, or the buffer is a
-///   remote one.
+/// - `EINVAL`: `vma` is not within the buffer or does not begin at a sub-buffer.
 /// - `ENODEV`: the memory of the buffer is not in the linear map.
 /// - `E2BIG`: the buffer has more sub-buffers than an id can name.
 /// - `EBUSY`: there are too many users.
@@ -30,10 +29,6 @@ use kernel::{
 ///
 /// On any error the buffer is unchanged.
 pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
-    if cpu.is_remote() {
-        return Err(EINVAL);
-    }
-
     let area = seal(vma)?;
     let mut guard = cpu.lock_mapping();
 
@@ -44,7 +39,7 @@ pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
     });
 
     guard.mapped().ok_or(ENODEV)?.insert_into(area)?;
-    guard.dismiss();
+    drop(guard.dismiss());
     Ok(())
 }
 
@@ -61,7 +56,7 @@ pub(crate) fn dup(cpu: CpuBuffer<'_>) {
     let _ = guard.add_user();
 }
 
-/// Counts one VMA less, and unmaps the buffer with the last. May sleep.
+/// Counts one VMA less. The buffer is unmapped with the last one. May sleep.
 ///
 /// Mirrors C's `ring_buffer_unmap()`.
 ///

@@ -21,6 +21,7 @@ use core::{
 };
 use kernel::{
     cacheflush::flush_kernel_vmap_range,
+    page::PAGE_SIZE,
     sync::{
         atomic::{
             Atomic,
@@ -43,10 +44,10 @@ pub(crate) use tracefs::SnapshotGuard;
 pub(crate) use {
     ring_buffer::{
         log_commit_overrun,
-        ResizeDisabled,
-        RingPage, //
+        Numbering,
+        ResizeDisabled, //
     },
-    tracefs::Access, //
+    tracefs::AccessGuard, //
 };
 
 // These types name the locks that protect fields. Code that creates a [`Locked`] for one of them
@@ -55,8 +56,13 @@ pub(crate) use {
 /// The `reader_lock` of a CPU's buffer. Any value may be stored.
 pub(crate) enum ReaderLock {}
 
-/// The [`ReaderLock`]. The value is an index into the committed bytes of the page.
+/// The [`ReaderLock`]. The value is the index of an event on the page, or of the end of the
+/// committed bytes.
 pub(crate) enum ReaderIndex {}
+
+/// The [`ReaderLock`], on a sub-buffer that is neither in persistent memory nor of a remote buffer.
+/// The value has an id and no other bits.
+pub(crate) enum IdLock {}
 
 /// The [`ReaderLock`], on a page that the writers have left. The value is a size of the page's data
 /// and flags.
@@ -126,7 +132,8 @@ impl<T, U, L> Field<T, U, L> {
 /// # Invariants
 ///
 /// Points to a `T` that is valid for `'a`. C stores to the fields in [`fields`] one whole word at a
-/// time.
+/// time, as far as it stores to them at all. A `struct ring_buffer_per_cpu` is none of a remote
+/// buffer.
 pub(crate) struct Shared<'a, T> {
     ptr: *mut T,
     _valid: PhantomData<&'a T>,
@@ -145,7 +152,9 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null.
+    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null. C must store to the
+    /// fields in [`fields`] by whole words. A `struct ring_buffer_per_cpu` must not be one of a
+    /// remote buffer.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(ptr: *mut T) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -163,6 +172,8 @@ impl<'a, T> Shared<'a, T> {
     /// Makes the struct current for user space where data caches are not coherent.
     #[inline(always)]
     pub(crate) fn flush(self) {
+        const { assert!(size_of::<T>() <= PAGE_SIZE) };
+
         // SAFETY: The struct is valid by the type invariants, and so kernel memory of this size.
         unsafe { flush_kernel_vmap_range(self.ptr.cast(), size_of::<T>()) };
     }
@@ -176,9 +187,11 @@ impl<'a, T> Shared<'a, T> {
     /// Loads a field, as by `READ_ONCE()`.
     #[inline(always)]
     pub(crate) fn load<U: AtomicType, L>(self, field: Field<T, U, L>) -> U {
-        // `atomic_load()` is a call of a helper function for each load.
+        // FIXME(read_once): `READ_ONCE()`, once there is one that is no call of a helper.
         // SAFETY: By the type invariants of `Self` and of `Field`, the pointer is to a valid and
-        // aligned `U`. An `AtomicType` is at most a word, and a volatile load of one does not tear.
+        // aligned `U`. C may store to it meanwhile. That is no data race for the memory model of
+        // the kernel, as the load is volatile and both are of one word: an `AtomicType` is no
+        // larger.
         unsafe { self.word(field).read_volatile() }
     }
 

@@ -20,7 +20,6 @@ use super::{
         CompletePageLock,
         Locked,
         LookAt,
-        ReaderIndex,
         ReaderLock, //
     },
     reader_state::MissedEvents, //
@@ -54,6 +53,7 @@ pub(crate) struct ReaderPage<'a>(LookAt<Subbuf<'a>>);
 
 impl<'a> ReaderPage<'a> {
     pub(crate) fn new(page: LookAt<Subbuf<'a>>) -> Self {
+        // INVARIANT: By the type invariants of `Locked`.
         Self(page)
     }
 
@@ -106,19 +106,6 @@ impl<'a> ReaderPage<'a> {
     pub(crate) fn flush(&self) {
         self.0.flush_data();
     }
-}
-
-/// Counts the next `bytes` bytes of the reader page as read, as far as they are committed.
-pub(crate) fn advance(cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>, bytes: usize) {
-    let page = cpu.follow_mut(fields::cpu::READER_PAGE);
-    let read = page.load(fields::page::READ) as usize;
-    let read = read.saturating_add(bytes).min(size(&page));
-
-    // SAFETY: The lock is held by the type invariants of `Locked`. The index is not behind the
-    // committed bytes.
-    let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page) };
-
-    page.store(fields::page::READ, read as u32);
 }
 
 /// The reader page of a buffer once all its events are committed.

@@ -30,7 +30,6 @@ use super::{
         Shared, //
     },
     reader_page::{
-        self,
         CompletePage,
         ReaderPage, //
     },
@@ -47,6 +46,13 @@ const _: () = {
     assert!(events::TYPE_TIME_EXTEND == ring_buffer_type_RINGBUF_TYPE_TIME_EXTEND);
     assert!(events::TYPE_TIME_STAMP == ring_buffer_type_RINGBUF_TYPE_TIME_STAMP);
     assert!(events::TIME_SHIFT == TS_SHIFT);
+};
+
+mod consumer;
+
+pub(crate) use consumer::{
+    Consumer,
+    Position, //
 };
 
 /// A number of events that were lost.
@@ -78,18 +84,15 @@ impl MissedEvents {
     }
 }
 
-/// Identifies one visit of the reader to a sub-buffer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PageId {
-    addr: usize,
-    /// How often the reader page has been swapped.
-    swaps: usize,
-}
-
 /// A CPU's buffer with its `reader_lock` held, by this value or by its creator.
 ///
-/// What changes the state or hands the reader page back to the writers takes `&mut self`. So no
-/// [`ReaderPage`], and no slice of one, can be used after that.
+/// What changes the state of the reader takes `&mut self`.
+///
+/// # Invariants
+///
+/// If there is a guard, it is of the `reader_lock` of `cpu`. Otherwise the creator holds that lock
+/// for `'a`.
+#[must_use = "the reader unlocks immediately when the guard is unused"]
 pub(crate) struct ReaderGuard<'a> {
     cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>,
     _guard: Option<RawSpinLockIrqGuard<'a, ()>>,
@@ -100,6 +103,7 @@ impl<'a> ReaderGuard<'a> {
     pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::READER_LOCK).lock();
 
+        // INVARIANT: It is the lock of this buffer.
         Self {
             // SAFETY: The lock was taken just above, and is released with the value.
             cpu: unsafe { Locked::assume(cpu) },
@@ -109,6 +113,7 @@ impl<'a> ReaderGuard<'a> {
 
     /// The reader, which is locked already and stays so.
     pub(crate) fn locked(cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>) -> Self {
+        // INVARIANT: By the type invariants of `Locked`.
         Self { cpu, _guard: None }
     }
 
@@ -136,27 +141,11 @@ impl<'a> ReaderGuard<'a> {
         ReaderPage::new(self.cpu.follow(fields::cpu::READER_PAGE))
     }
 
-    /// Swaps in the next reader page if the current one is read.
-    ///
-    /// Returns whether the reader page has something to read. It has not if the buffer is empty, or
-    /// if a writer is stuck past the end of the page. Mirrors `rb_get_reader_page()`.
-    pub(crate) fn next_page(&mut self) -> bool {
-        self.cpu.get_reader_page()
-    }
-
     /// The reader page, if the writers have left it for good.
     ///
     /// All its events are committed then, and what is loaded of it is final.
     pub(crate) fn complete_page(&mut self) -> Option<CompletePage<'_>> {
         CompletePage::of(&mut self.cpu)
-    }
-
-    /// Identifies this visit to the reader page.
-    pub(crate) fn page_id(&self) -> PageId {
-        PageId {
-            addr: self.page().addr(),
-            swaps: self.cpu.load(fields::cpu::CNT),
-        }
     }
 
     /// The events that were lost before the reader page and that have not been reported.
@@ -170,67 +159,6 @@ impl<'a> ReaderGuard<'a> {
 
         self.cpu.store(fields::cpu::LOST_EVENTS, missed.to_c());
         before
-    }
-
-    /// Consumes the reader page as a whole, if it is complete, unread and has `size` bytes.
-    ///
-    /// Returns whether it was consumed.
-    pub(crate) fn consume_page(&mut self, size: usize) -> bool {
-        if self.page().read() != 0 {
-            return false;
-        }
-
-        let Some(page) = self.complete_page() else {
-            return false;
-        };
-        let (entries, page_size) = (page.entries(), page.size());
-
-        if page_size != size {
-            return false;
-        }
-        self.advance(entries, size);
-        true
-    }
-
-    /// Consumes up to `max` events of the reader page before the byte `end`. Returns whether all of
-    /// them were consumed.
-    pub(crate) fn consume_events(&mut self, end: usize, max: usize) -> bool {
-        let page = self.page();
-        let start = page.read();
-
-        if start >= end {
-            return true;
-        }
-
-        // If the page had no event when it was swapped in, it had no time stamp then.
-        let stamp = if start == 0 {
-            page.time_stamp()
-        } else {
-            self.cpu.load(fields::cpu::READ_STAMP)
-        };
-        let walk = events::walk(page.committed(start, end), stamp, max);
-        // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so,
-        // skip them.
-        let length = if walk.length == 0 {
-            end - start
-        } else {
-            walk.length
-        };
-
-        self.cpu.store(fields::cpu::READ_STAMP, walk.stamp);
-        self.advance(walk.entries, length);
-        start + length >= end
-    }
-
-    /// Counts the next `bytes` bytes of the reader page, with `entries` events, as read. Mirrors
-    /// what `rb_advance_reader()` counts.
-    fn advance(&mut self, entries: usize, bytes: usize) {
-        let read = self.cpu.load(fields::cpu::READ).wrapping_add(entries);
-        let read_bytes = self.cpu.load(fields::cpu::READ_BYTES).wrapping_add(bytes);
-
-        self.cpu.store(fields::cpu::READ, read);
-        self.cpu.store(fields::cpu::READ_BYTES, read_bytes);
-        reader_page::advance(&mut self.cpu, bytes);
     }
 
     /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.
@@ -261,7 +189,7 @@ impl<'a> ReaderGuard<'a> {
         self.publish();
     }
 
-    /// Says in the kernel log that `events` events were lost while one was being written.
+    /// Logs that `events` events were lost while one was being written.
     pub(crate) fn log_commit_overrun(&self, events: u64) {
         raw::log_commit_overrun(self.cpu.load(fields::cpu::CPU), events);
     }
@@ -270,14 +198,10 @@ impl<'a> ReaderGuard<'a> {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the buffer is a remote one, whose ids are not the kernel's.
     /// - `ENODEV`: the memory of the buffer is not in the linear map.
     /// - `EIO`: the list of sub-buffers is corrupt. Some ids may have been given already; they mean
     ///   nothing until the buffer is mapped.
     pub(crate) fn fill_ids(&mut self, ids: &mut SubbufIds) -> Result {
-        if self.buffer().is_remote() {
-            return Err(EINVAL);
-        }
         // All sub-buffers are from the page allocator, or from one area.
         if !self.page().is_linear() {
             return Err(ENODEV);

@@ -17,8 +17,8 @@ use super::{
     raw::{
         fields,
         Locked,
+        Numbering,
         ReaderLock,
-        RingPage,
         Shared, //
     }, //
 };
@@ -30,32 +30,16 @@ type Cpu<'a> = Locked<'a, ring_buffer_per_cpu, ReaderLock>;
 ///
 /// # Errors
 ///
-/// `EIO` if there are more or fewer sub-buffers than `ids` has entries.
+/// - `EINVAL`: the buffer is persistent.
+/// - `EIO`: there are more or fewer sub-buffers than `ids` has entries.
 pub(super) fn give_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
-    let mut reader = cpu.follow_mut(fields::cpu::READER_PAGE);
+    let mut numbering = Numbering::new(cpu)?;
 
-    reader.set_id(0);
-
-    let reader = Subbuf::new(*reader);
-    let mut next = cpu.head_page().ok_or(EIO)?;
-    let head = next.page().as_ptr();
-    let mut id = 0;
-
-    ids.fill(|| {
-        let entry = if id == 0 {
-            reader
-        } else {
-            let entry = Subbuf::new(next.page());
-
-            next.set_id(id);
-            next.step();
-            entry
-        };
-
-        id += 1;
-        entry
-    });
-    check_end(next, head)
+    ids.fill(|| Subbuf::new(numbering.next()));
+    if !numbering.is_complete() {
+        return Err(EIO);
+    }
+    Ok(())
 }
 
 /// Enters the sub-buffers of a persistent buffer into `ids`, by their places in its memory.
@@ -85,12 +69,7 @@ pub(super) fn find_ids(cpu: &mut Cpu<'_>, ids: &mut SubbufIds) -> Result {
         enter(next.page())?;
         next.step();
     }
-    check_end(next, head)
-}
-
-/// Fails unless the walk over all sub-buffers has ended at the head page again.
-fn check_end(end: RingPage<'_>, head: *mut buffer_page) -> Result {
-    if end.page().as_ptr() != head {
+    if next.page().as_ptr() != head {
         return Err(EIO);
     }
     Ok(())

@@ -20,8 +20,9 @@
 //! - `buffer`: the buffers, and the way to their locks.
 //! - `meta`: the meta-page.
 //! - `ids`: the table from ids to sub-buffers.
-//! - `layout`, `events`: pure computation, also tested on the host.
+//! - `layout`, `events`: pure computation.
 //! - `raw`: access to C's structs, and calls of C.
+//! - `kunit_api`: more entry points, for the KUnit tests in C.
 //!
 //! # Lock order
 //!
@@ -41,6 +42,11 @@ mod buffer;
 mod consume;
 mod events;
 mod ids;
+#[cfg(any(
+    CONFIG_RING_BUFFER_MAP_KUNIT_TEST,
+    CONFIG_TRACER_SNAPSHOT_MAP_KUNIT_TEST
+))]
+pub mod kunit_api;
 mod layout;
 mod map_state;
 mod mapping;
@@ -52,7 +58,6 @@ mod ring;
 mod snapshot;
 mod trace_file;
 
-use buffer::TraceBuffer;
 use kernel::{
     bindings as c,
     error::from_result,
@@ -61,7 +66,6 @@ use kernel::{
     prelude::*, //
 };
 use raw::{
-    Access,
     Locked,
     Shared, //
 };
@@ -70,61 +74,11 @@ use trace_file::TraceFile;
 
 const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
 
-/// Maps the buffer of `cpu`, see [`mapping::map`].
-///
-/// # Safety
-///
-/// - `buffer` must be valid.
-/// - `vma` must be valid and be set up by an mmap file operation, with the mmap lock held for
-///   writing.
-#[export]
-pub unsafe extern "C" fn ring_buffer_map(
-    buffer: *mut c::trace_buffer,
-    cpu: c_int,
-    vma: *mut c::vm_area_struct,
-) -> c_int {
-    // SAFETY: By the safety requirements of this function. The kernel crate has another type for
-    // the same C struct.
-    let (buffer, vma) = unsafe { (Shared::from_raw(buffer.cast()), VmaNew::from_raw(vma)) };
-
-    from_result(|| mapping::map(TraceBuffer::new(buffer).cpu(cpu)?, vma).map(|()| 0))
-}
-
-/// Counts one VMA less, see [`mapping::unmap`].
-///
-/// # Safety
-///
-/// `buffer` must be valid.
-#[export]
-pub unsafe extern "C" fn ring_buffer_unmap(buffer: *mut c::trace_buffer, cpu: c_int) -> c_int {
-    // SAFETY: By the safety requirements of this function.
-    let buffer = unsafe { Shared::from_raw(buffer.cast()) };
-
-    from_result(|| mapping::unmap(TraceBuffer::new(buffer).cpu(cpu)?).map(|()| 0))
-}
-
-/// Consumes the events on the reader page, see [`consume::get_reader`].
-///
-/// # Safety
-///
-/// - `buffer` must be valid.
-/// - No other context may consume the events of `cpu`, or print them in place, during the call.
-#[export]
-pub unsafe extern "C" fn ring_buffer_map_get_reader(
-    buffer: *mut c::trace_buffer,
-    cpu: c_int,
-) -> c_int {
-    // SAFETY: By the safety requirements of this function.
-    let (buffer, access) = unsafe { (Shared::from_raw(buffer.cast()), Access::assume()) };
-
-    from_result(|| consume::get_reader(TraceBuffer::new(buffer).cpu(cpu)?, &access).map(|()| 0))
-}
-
 /// Refreshes the meta-page if the buffer is mapped.
 ///
 /// # Safety
 ///
-/// `cpu_buffer` must be valid, and its `reader_lock` be held.
+/// `cpu_buffer` must be valid and not one of a remote buffer, and its `reader_lock` be held.
 #[export]
 pub unsafe extern "C" fn rb_update_meta_page(cpu_buffer: *mut c::ring_buffer_per_cpu) {
     // SAFETY: By the safety requirements of this function.

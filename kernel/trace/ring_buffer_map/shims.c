@@ -10,11 +10,16 @@
  */
 struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int cpu)
 {
+	struct ring_buffer_per_cpu *cpu_buffer;
+
 	if (cpu < 0 || cpu >= nr_cpu_ids || !cpumask_test_cpu(cpu, buffer->cpumask))
 		return NULL;
 
 	/* Taking a snapshot swaps it for another. */
-	return READ_ONCE(buffer->buffers[cpu]);
+	cpu_buffer = READ_ONCE(buffer->buffers[cpu]);
+
+	/* The ids of a remote buffer are not the kernel's. */
+	return cpu_buffer->remote ? NULL : cpu_buffer;
 }
 
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer)

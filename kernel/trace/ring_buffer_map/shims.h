@@ -16,7 +16,7 @@ struct ring_buffer_per_cpu;
 struct trace_array;
 struct trace_buffer;
 
-/* In ring_buffer.c: the buffer of a CPU, or NULL if it has none. */
+/* In ring_buffer.c: the buffer of a CPU, or NULL if it has none or a remote one. */
 struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int cpu);
 void rb_map_commit_overrun(int cpu, unsigned long lost);
 /* The caller must hold reader_lock. */
@@ -29,10 +29,12 @@ int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 struct trace_array *trace_map_array(struct ftrace_buffer_info *info);
 struct ring_buffer_per_cpu *trace_map_cpu_buffer(struct ftrace_buffer_info *info);
 bool trace_map_unmappable(struct ftrace_buffer_info *info);
-void trace_map_access_unlock(struct ftrace_buffer_info *info);
-/* These two may sleep. */
+/* May sleep. */
 int trace_map_wait(struct ftrace_buffer_info *info);
-void trace_map_access_lock(struct ftrace_buffer_info *info);
+
+/* In trace.c: the right to consume the events of a CPU. The first may sleep. */
+void trace_map_access_lock(int cpu);
+void trace_map_access_unlock(int cpu);
 
 /* The mappings of an instance, see struct trace_array. */
 struct trace_map_count {

@@ -27,6 +27,7 @@ use kernel::sync::{
 /// The exclusion of snapshots by one VMA.
 ///
 /// Allows them again when it is dropped, if it is the last.
+#[must_use = "snapshots are allowed again immediately when the value is unused"]
 pub(crate) struct SnapshotExclusion<'a> {
     #[cfg_attr(not(CONFIG_TRACER_SNAPSHOT), expect(dead_code))]
     array: Shared<'a, trace_array>,
@@ -39,6 +40,9 @@ impl<'a> SnapshotExclusion<'a> {
     }
 
     /// Takes back what was left to a VMA that is going away.
+    ///
+    /// The caller must do so once for each VMA. Otherwise snapshots of a mapped buffer are allowed,
+    /// or none of an unmapped one. No memory depends on that.
     pub(crate) fn of_vma(array: Shared<'a, trace_array>) -> Self {
         Self { array }
     }

@@ -44,7 +44,7 @@ impl<'a> TraceFile<'a> {
 ///
 /// - `ENODEV`: buffers of this kind cannot be mapped.
 /// - `EBUSY`: a snapshot is armed.
-/// - `EINVAL`: the CPU has no buffer, or the buffer is a remote one.
+/// - `EINVAL`: the CPU has no buffer, or a remote one.
 /// - Those of [`mapping::map`].
 pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
     if file.0.is_unmappable() {
@@ -79,7 +79,7 @@ pub(crate) fn close(file: TraceFile<'_>) {
 /// # Errors
 ///
 /// - `ENODEV`: the buffer is not mapped.
-/// - `EINVAL`: the CPU has no buffer.
+/// - `EINVAL`: the CPU has no buffer, or a remote one.
 /// - `ERESTARTSYS`: a signal came during the wait.
 pub(crate) fn get_reader(file: TraceFile<'_>, block: bool) -> Result {
     let cpu = file
@@ -97,5 +97,5 @@ pub(crate) fn get_reader(file: TraceFile<'_>, block: bool) -> Result {
         return Ok(());
     }
 
-    consume::get_reader(cpu, &file.0.lock_access())
+    consume::get_reader(cpu)
 }

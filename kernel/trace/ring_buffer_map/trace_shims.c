@@ -62,14 +62,14 @@ int trace_map_wait(struct ftrace_buffer_info *info)
 				READ_ONCE(info->iter.tr->buffer_percent), NULL, NULL);
 }
 
-void trace_map_access_lock(struct ftrace_buffer_info *info)
+void trace_map_access_lock(int cpu)
 {
-	trace_access_lock(info->iter.cpu_file);
+	trace_access_lock(cpu);
 }
 
-void trace_map_access_unlock(struct ftrace_buffer_info *info)
+void trace_map_access_unlock(int cpu)
 {
-	trace_access_unlock(info->iter.cpu_file);
+	trace_access_unlock(cpu);
 }
 
 #ifdef CONFIG_TRACER_SNAPSHOT

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 // Readers in C take what is at the index for an event.
-// compiler: E0624
+// compiler: E0451
 
-use super::buffer::CpuBuffer;
+use super::reader_state::{
+    Consumer,
+    Position, //
+};
 
-fn advance_into_an_event(cpu: CpuBuffer<'_>) {
-    cpu.lock_reader().advance(0, 3);
+fn advance_into_an_event(mut reader: Consumer<'_>) {
+    let end = Position {
+        index: 3,
+        ..reader.end()
+    };
+
+    reader.consume_events(&end, 1);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 // Others may look at an event that is consumed.
-// compiler: E0061
+// compiler: E0599
 
-use super::{
-    buffer::CpuBuffer,
-    consume, //
-};
+use super::buffer::CpuBuffer;
 
 fn consume_without_access(cpu: CpuBuffer<'_>) {
-    let _ = consume::get_reader(cpu);
+    let mut reader = cpu.lock_reader();
+    let end = reader.end();
+
+    reader.consume_page(&end);
 }

@@ -6,27 +6,32 @@ use super::{
     buffer::CpuBuffer,
     consume,
     events,
-    raw::Access, //
+    reader_state::Consumer, //
 };
 use kernel::{
     mm::virt::VmaMixedMap,
     prelude::*, //
 };
 
-fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap, access: &Access) -> Result {
+fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap) -> Result {
     let mut mapping = cpu.lock_mapping();
 
     if let Some(mapped) = mapping.mapped() {
         mapped.insert_into(area)?;
     }
     mapping.remove_user()?;
+    drop(mapping);
 
-    let mut reader = cpu.lock_reader();
-    let page = reader.page();
+    let access = cpu.lock_access();
+    let mut reader = Consumer::lock(&access);
+    let end = reader.end();
 
-    events::walk(page.committed(0, 64), 0, 1);
-    reader.consume_events(64, 1);
+    events::walk(reader.page().committed(0, 64), 0, 1);
+    if !reader.consume_page(&end) {
+        reader.consume_events(&end, 1);
+    }
     reader.next_page();
     drop(reader);
-    consume::get_reader(cpu, access)
+    drop(access);
+    consume::get_reader(cpu)
 }

@@ -2,10 +2,9 @@
 // It is not the reader page any more.
 // compiler: E0502
 
-use super::buffer::CpuBuffer;
+use super::reader_state::Consumer;
 
-fn page_after_swap(cpu: CpuBuffer<'_>) -> usize {
-    let mut reader = cpu.lock_reader();
+fn page_after_swap(mut reader: Consumer<'_>) -> usize {
     let page = reader.page();
 
     reader.next_page();

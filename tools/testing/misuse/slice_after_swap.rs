@@ -3,12 +3,11 @@
 // compiler: E0502
 
 use super::{
-    buffer::CpuBuffer,
-    events, //
+    events,
+    reader_state::Consumer, //
 };
 
-fn slice_after_swap(cpu: CpuBuffer<'_>) {
-    let mut reader = cpu.lock_reader();
+fn slice_after_swap(mut reader: Consumer<'_>) {
     let page = reader.page();
     let bytes = page.committed(0, 64);
 

@@ -12,6 +12,7 @@ use super::{
     BothLocks,
     CompletePageLock,
     Field,
+    IdLock,
     Link,
     LoadOnly,
     Lock,
@@ -26,7 +27,6 @@ use crate::bindings::{
     list_head,
     ring_buffer_cpu_meta,
     ring_buffer_per_cpu,
-    ring_buffer_remote,
     trace_buffer,
 };
 use core::ffi::c_void;
@@ -44,8 +44,8 @@ use kernel::{
 
 /// Declares the fields of C's structs, those of each struct in a module of their own.
 ///
-/// The type of each field is checked against the struct's. A field after `bits` is a group of
-/// bit-fields, of which only the size and the alignment are checked.
+/// The type of each field is checked against the struct's. Of an `opaque` field only the
+/// size and the alignment are checked.
 ///
 /// # Safety
 ///
@@ -80,7 +80,7 @@ macro_rules! fields {
         )*
     };
     (@check) => { Field::typed };
-    (@check bits) => { Field::storage };
+    (@check opaque) => { Field::storage };
 }
 
 // SAFETY:
@@ -92,8 +92,9 @@ macro_rules! fields {
 //   lock or together with the buffer. `user_mapped` and `map_state` are Rust's alone.
 //   `resize_disabled` is atomic in C.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
-//   an index into the committed bytes. `range` is 0 in buffers that have no memory of their own. A
-//   sub-buffer always has its memory, which is replaced under `reader_lock`.
+//   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's alone,
+//   and the other bit-fields are 0 there. A sub-buffer always has its memory, which is replaced
+//   under `reader_lock`.
 // - `struct buffer_data_page`: Writers store to `commit` until they have left the page. The value
 //   that Rust stores after that was loaded from the page.
 // - `struct trace_buffer_meta`: The kernel stores to a meta-page under the `reader_lock` of its
@@ -109,7 +110,6 @@ fields! { unsafe {
     mod cpu: ring_buffer_per_cpu {
         CPU: cpu, i32, LoadOnly;
         CNT: cnt, usize, LoadOnly;
-        REMOTE: remote, *mut ring_buffer_remote, LoadOnly;
         BUFFER: buffer, *mut trace_buffer, LoadOnly;
         RING_META: ring_meta, *mut ring_buffer_cpu_meta, LoadOnly;
         NR_PAGES: nr_pages, usize, LoadOnly;
@@ -129,28 +129,28 @@ fields! { unsafe {
         READ_BYTES: read_bytes, usize, ReaderLock;
         READ_STAMP: read_stamp, u64, ReaderLock;
 
-        ENTRIES: entries.a.counter, i64, LoadOnly;
-        OVERRUN: overrun.a.counter, i64, LoadOnly;
-        PAGES_LOST: pages_lost.a.counter, i64, LoadOnly;
-        PAGES_TOUCHED: pages_touched.a.counter, i64, LoadOnly;
+        ENTRIES: entries = opaque, i64, LoadOnly;
+        OVERRUN: overrun = opaque, i64, LoadOnly;
+        PAGES_LOST: pages_lost = opaque, i64, LoadOnly;
+        PAGES_TOUCHED: pages_touched = opaque, i64, LoadOnly;
     }
 
     /// `struct buffer_page`: a sub-buffer.
     mod page: buffer_page {
         NEXT: list.next, *mut list_head, LoadOnly;
         READ: read, u32, ReaderIndex;
-        ENTRIES: entries.a.counter, i64, LoadOnly;
+        ENTRIES: entries = opaque, i64, LoadOnly;
         REAL_END: real_end, usize, LoadOnly;
         ORDER: order, u32, LoadOnly;
         // The bit-fields `id` and `range`.
-        ID: _bitfield_1 = bits, u32, ReaderLock;
+        ID: _bitfield_1 = opaque, u32, IdLock;
         DATA: page, *mut buffer_data_page, Link<ReaderLock>;
     }
 
     /// `struct buffer_data_page`: the memory of a sub-buffer.
     mod data: buffer_data_page {
         TIME_STAMP: time_stamp, u64, LoadOnly;
-        COMMIT: commit.a.counter, i64, CompletePageLock;
+        COMMIT: commit = opaque, i64, CompletePageLock;
     }
 
     /// `struct trace_buffer_meta`: the meta-page.
@@ -170,5 +170,5 @@ fields! { unsafe {
     }
 } }
 
-// A new bit-field changes this type. Then the stores to `page::ID` must keep it.
+// A new bit-field changes this type. Then the stores to `page::ID` must keep it, too.
 const _: fn(u32, u32) -> __BindgenBitfieldUnit<[u8; 4]> = buffer_page::new_bitfield_1;

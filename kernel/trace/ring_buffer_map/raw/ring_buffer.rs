@@ -4,6 +4,7 @@
 
 use super::{
     fields,
+    IdLock,
     Locked,
     ReaderLock,
     Shared, //
@@ -33,7 +34,7 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
         ResizeDisabled(self)
     }
 
-    /// The buffer of all CPUs that this one is of.
+    /// The `struct trace_buffer` that the buffer belongs to.
     pub(crate) fn parent(self) -> Shared<'a, trace_buffer> {
         let parent = self.load(fields::cpu::BUFFER);
 
@@ -59,7 +60,8 @@ impl<'a> Shared<'a, trace_buffer> {
     /// The buffer of `cpu`, if there is one. CPUs may be added, but are never removed.
     pub(crate) fn cpu_buffer(self, cpu: i32) -> Option<Shared<'a, ring_buffer_per_cpu>> {
         // SAFETY: The buffer is valid by the type invariants, and the function accepts any `cpu`.
-        // It returns null or a buffer that lives as long as the buffer of all CPUs.
+        // It returns null or a buffer that is not a remote one. A snapshot may swap that for
+        // another one, but both live as long as the instance does.
         unsafe {
             let cpu_buffer = bindings::rb_map_cpu_buffer(self.as_ptr(), cpu);
 
@@ -100,13 +102,6 @@ impl Drop for ResizeDisabled<'_> {
 }
 
 impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
-    /// Brings in the next reader page if the current one is read. Returns whether the reader page
-    /// has something to read. Mirrors `rb_get_reader_page()`.
-    pub(crate) fn get_reader_page(&mut self) -> bool {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        !unsafe { bindings::rb_map_get_reader_page(self.as_ptr()) }.is_null()
-    }
-
     /// The head page: the sub-buffer of the ring with the oldest events. Mirrors
     /// `rb_set_head_page()`.
     pub(crate) fn head_page(&mut self) -> Option<RingPage<'_>> {
@@ -131,12 +126,6 @@ impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
 }
 
 impl Locked<'_, buffer_page, ReaderLock> {
-    /// Gives the sub-buffer its id. The id of a sub-buffer of a persistent buffer is not stored.
-    #[inline(always)]
-    pub(crate) fn set_id(&mut self, id: u32) {
-        self.store(fields::page::ID, word_of_id(id));
-    }
-
     /// The size of the sub-buffer's memory, in bytes.
     pub(crate) fn subbuf_size(&self) -> usize {
         PAGE_SIZE << self.load(fields::page::ORDER)
@@ -185,12 +174,6 @@ impl<'a> RingPage<'a> {
         *self.0
     }
 
-    /// Gives the sub-buffer its id.
-    #[inline(always)]
-    pub(crate) fn set_id(&mut self, id: u32) {
-        self.0.set_id(id);
-    }
-
     /// Steps to the sub-buffer behind this one. Mirrors `rb_inc_page()`.
     ///
     /// As in C, the pointers of the ring are trusted.
@@ -212,7 +195,75 @@ impl<'a> RingPage<'a> {
     }
 }
 
-/// Says in the kernel log that `events` events were lost on `cpu` while one was being written.
+/// Gives the sub-buffers of a buffer their ids: 0 to the reader page, and the next ones to those of
+/// the ring, from the head page on.
+///
+/// # Invariants
+///
+/// The buffer is not persistent, and `reader` is its reader page.
+pub(crate) struct Numbering<'a> {
+    reader: *mut buffer_page,
+    head: *mut buffer_page,
+    next: RingPage<'a>,
+    id: u32,
+}
+
+impl<'a> Numbering<'a> {
+    /// Begins at the reader page.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the buffer is persistent. Its sub-buffers have ids already.
+    /// - `EIO`: the list of sub-buffers is corrupt.
+    pub(crate) fn new(cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Result<Self> {
+        if !cpu.load(fields::cpu::RING_META).is_null() {
+            return Err(EINVAL);
+        }
+
+        let reader = cpu.load(fields::cpu::READER_PAGE);
+        let next = cpu.head_page().ok_or(EIO)?;
+        let head = next.page().as_ptr();
+
+        // INVARIANT: It was tested above that the buffer is not persistent.
+        Ok(Self {
+            reader,
+            head,
+            next,
+            id: 0,
+        })
+    }
+
+    /// Gives the next sub-buffer its id, and returns it.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Shared<'a, buffer_page> {
+        let id = self.id;
+        let page = if id == 0 {
+            self.reader
+        } else {
+            let page = self.next.page().as_ptr();
+
+            self.next.step();
+            page
+        };
+
+        self.id = id.wrapping_add(1);
+        // SAFETY: It is a sub-buffer of the buffer, whose `reader_lock` is held for `'a`. The buffer
+        // is not persistent by the type invariants, and no remote one by those of `Shared`.
+        unsafe {
+            let page = Shared::from_raw(page);
+
+            Locked::<_, IdLock>::assume(page).store(fields::page::ID, word_of_id(id));
+            page
+        }
+    }
+
+    /// Whether the last sub-buffer was that before the head page.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.next.page().as_ptr() == self.head
+    }
+}
+
+/// Logs that `events` events were lost on `cpu` while one was being written.
 pub(crate) fn log_commit_overrun(cpu: i32, events: u64) {
     // SAFETY: It is always safe to call this function.
     unsafe { bindings::rb_map_commit_overrun(cpu, events as usize) };

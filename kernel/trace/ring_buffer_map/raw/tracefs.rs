@@ -2,7 +2,12 @@
 
 //! Functions of `trace.c`: open files and instances.
 
-use super::Shared;
+use super::{
+    fields,
+    Locked,
+    ReaderLock,
+    Shared, //
+};
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use crate::bindings::trace_map_count;
 use crate::bindings::{
@@ -11,7 +16,6 @@ use crate::bindings::{
     ring_buffer_per_cpu,
     trace_array, //
 };
-use core::ops::Deref;
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use kernel::sync::{
     SpinLock,
@@ -53,15 +57,17 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         // SAFETY: The struct is valid by the type invariants.
         to_result(unsafe { bindings::trace_map_wait(self.as_ptr()) })
     }
+}
 
-    /// Takes the right to consume the CPU's events. May sleep.
+impl<'a> Shared<'a, ring_buffer_per_cpu> {
+    /// Takes the right to consume the events of the CPU. May sleep. Mirrors `trace_access_lock()`.
     pub(crate) fn lock_access(self) -> AccessGuard<'a> {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_access_lock(self.as_ptr()) };
+        // SAFETY: A CPU that has a buffer is a possible one.
+        unsafe { bindings::trace_map_access_lock(self.load(fields::cpu::CPU)) };
         // INVARIANT: It was locked just above.
         AccessGuard {
-            file: self,
-            access: Access(NotThreadSafe),
+            cpu: self,
+            _not_send: NotThreadSafe,
         }
     }
 }
@@ -73,44 +79,41 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
 ///
 /// # Invariants
 ///
-/// Only this context has the right.
-pub(crate) struct Access(NotThreadSafe);
-
-impl Access {
-    /// The right, which the caller has.
-    ///
-    /// # Safety
-    ///
-    /// No other context may have the right for as long as the value lives.
-    pub(crate) unsafe fn assume() -> Self {
-        // INVARIANT: By the safety requirements of this function.
-        Self(NotThreadSafe)
-    }
-}
-
-/// The [`Access`] to the CPU of a file. Mirrors `trace_access_lock()`.
-///
-/// # Invariants
-///
-/// The value has locked the access.
+/// The value has locked the access to the CPU of the buffer.
 #[must_use = "the access unlocks immediately when the guard is unused"]
 pub(crate) struct AccessGuard<'a> {
-    file: Shared<'a, ftrace_buffer_info>,
-    access: Access,
+    cpu: Shared<'a, ring_buffer_per_cpu>,
+    _not_send: NotThreadSafe,
 }
 
-impl Deref for AccessGuard<'_> {
-    type Target = Access;
+impl<'a> AccessGuard<'a> {
+    /// The buffer of the CPU.
+    pub(crate) fn cpu_buffer(&self) -> Shared<'a, ring_buffer_per_cpu> {
+        self.cpu
+    }
 
-    fn deref(&self) -> &Access {
-        &self.access
+    /// Brings in the next reader page if the current one is read, and hands the latter back to the
+    /// writers. Returns whether the reader page has something to read. Mirrors
+    /// `rb_get_reader_page()`.
+    ///
+    /// Does nothing for the buffer of another CPU.
+    pub(crate) fn get_reader_page(
+        &self,
+        cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
+    ) -> bool {
+        if cpu.as_ptr() != self.cpu.as_ptr() {
+            return false;
+        }
+        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants. Others
+        // do not look at the page, as they have no access.
+        !unsafe { bindings::rb_map_get_reader_page(cpu.as_ptr()) }.is_null()
     }
 }
 
 impl Drop for AccessGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this context has locked it.
-        unsafe { bindings::trace_map_access_unlock(self.file.as_ptr()) };
+        unsafe { bindings::trace_map_access_unlock(self.cpu.load(fields::cpu::CPU)) };
     }
 }
 
@@ -122,6 +125,7 @@ impl<'a> Shared<'a, trace_array> {
         // SAFETY: The instance is valid by the type invariants, and C has initialised its lock.
         let lock = unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) };
 
+        // INVARIANT: It is the lock of this instance.
         SnapshotGuard {
             array: self,
             _guard: lock.lock(),
@@ -136,6 +140,11 @@ impl<'a> Shared<'a, trace_array> {
 }
 
 /// An instance with its `snapshot_trigger_lock` held.
+///
+/// # Invariants
+///
+/// The guard is of the lock of `array`.
+#[must_use = "the lock is released immediately when the guard is unused"]
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 pub(crate) struct SnapshotGuard<'a> {
     array: Shared<'a, trace_array>,
