@@ -7,7 +7,7 @@ use super::{
     reader_state::{
         Consumer,
         MissedEvents,
-        Position, //
+        Rest, //
     }, //
 };
 use kernel::prelude::*;
@@ -57,7 +57,7 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
 /// `ENODEV` if the buffer is not mapped. An empty buffer is not an error.
 pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
     let access = cpu.lock_access();
-    let mut end = None;
+    let mut rest = None;
 
     loop {
         let mut reader = Consumer::lock(&access);
@@ -65,11 +65,11 @@ pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
         if !reader.is_mapped() {
             return Err(ENODEV);
         }
-        end = match end {
+        rest = match rest {
             None => begin(&mut reader),
-            Some(end) => walk(&mut reader, end),
+            Some(rest) => reader.resume(rest, MAX_EVENTS_PER_LOCK),
         };
-        if end.is_none() {
+        if rest.is_none() {
             reader.page().flush();
             reader.publish();
             return Ok(());
@@ -79,8 +79,8 @@ pub(crate) fn get_reader(cpu: CpuBuffer<'_>) -> Result {
 
 /// Consumes the first part of the reader page, after swapping it if it has been read.
 ///
-/// Returns the end of the rest.
-fn begin(reader: &mut Consumer<'_>) -> Option<Position> {
+/// Returns the rest.
+fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
     if reader.is_empty() {
         return None;
     }
@@ -93,7 +93,7 @@ fn begin(reader: &mut Consumer<'_>) -> Option<Position> {
         if reader.missed() != MissedEvents::NONE && reader.complete_page().is_some() {
             report_missed(reader);
         }
-        return consume(reader);
+        return reader.consume(MAX_EVENTS_PER_LOCK);
     }
 
     // The pending loss belongs to the page that was just read. Clear it, so that a loss found after
@@ -110,7 +110,7 @@ fn begin(reader: &mut Consumer<'_>) -> Option<Position> {
     if !found || reader.is_empty() {
         return None;
     }
-    consume(reader)
+    reader.consume(MAX_EVENTS_PER_LOCK)
 }
 
 /// Reports the events that were lost before the reader page, if any.
@@ -138,24 +138,4 @@ fn report_missed(reader: &mut Consumer<'_>) {
         page.mark_missed(missed);
     }
     reader.replace_missed(MissedEvents::NONE);
-}
-
-/// Consumes what is committed of the reader page, or its first part. Returns the end of the rest.
-///
-/// A complete page is counted as a whole. Otherwise the events are walked.
-fn consume(reader: &mut Consumer<'_>) -> Option<Position> {
-    let end = reader.end();
-
-    if reader.consume_page(&end) {
-        return None;
-    }
-    walk(reader, end)
-}
-
-/// Consumes up to [`MAX_EVENTS_PER_LOCK`] events before `end`. Returns `end` if there is a rest.
-fn walk(reader: &mut Consumer<'_>, end: Position) -> Option<Position> {
-    if !reader.has(&end) || reader.consume_events(&end, MAX_EVENTS_PER_LOCK) {
-        return None;
-    }
-    Some(end)
 }

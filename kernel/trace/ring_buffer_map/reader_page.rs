@@ -57,11 +57,6 @@ impl<'a> ReaderPage<'a> {
         Self(page)
     }
 
-    /// The address of the sub-buffer, to tell it from others.
-    pub(crate) fn addr(&self) -> usize {
-        self.0.as_ptr().addr()
-    }
-
     /// How many bytes of it are read.
     pub(crate) fn read(&self) -> usize {
         self.0.load(fields::page::READ) as usize

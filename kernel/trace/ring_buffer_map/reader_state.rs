@@ -52,7 +52,7 @@ mod consumer;
 
 pub(crate) use consumer::{
     Consumer,
-    Position, //
+    Rest, //
 };
 
 /// A number of events that were lost.

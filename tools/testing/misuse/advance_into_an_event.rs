@@ -4,14 +4,9 @@
 
 use super::reader_state::{
     Consumer,
-    Position, //
+    Rest, //
 };
 
-fn advance_into_an_event(mut reader: Consumer<'_>) {
-    let end = Position {
-        index: 3,
-        ..reader.end()
-    };
-
-    reader.consume_events(&end, 1);
+fn advance_into_an_event<'a>(mut reader: Consumer<'a>, rest: Rest<'a>) {
+    reader.resume(Rest { end: 3, ..rest }, 1);
 }

@@ -5,8 +5,5 @@
 use super::buffer::CpuBuffer;
 
 fn consume_without_access(cpu: CpuBuffer<'_>) {
-    let mut reader = cpu.lock_reader();
-    let end = reader.end();
-
-    reader.consume_page(&end);
+    cpu.lock_reader().consume(1);
 }

@@ -24,11 +24,10 @@ fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap) -> Result {
 
     let access = cpu.lock_access();
     let mut reader = Consumer::lock(&access);
-    let end = reader.end();
 
     events::walk(reader.page().committed(0, 64), 0, 1);
-    if !reader.consume_page(&end) {
-        reader.consume_events(&end, 1);
+    if let Some(rest) = reader.consume(1) {
+        reader.resume(rest, 1);
     }
     reader.next_page();
     drop(reader);

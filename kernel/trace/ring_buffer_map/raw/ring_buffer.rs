@@ -200,11 +200,12 @@ impl<'a> RingPage<'a> {
 ///
 /// # Invariants
 ///
-/// The buffer is not persistent, and `reader` is its reader page.
+/// The buffer is not persistent. `page` is the reader page or a page of the ring.
 pub(crate) struct Numbering<'a> {
-    reader: *mut buffer_page,
-    head: *mut buffer_page,
+    page: *mut buffer_page,
+    /// The one behind `page`.
     next: RingPage<'a>,
+    head: *mut buffer_page,
     id: u32,
 }
 
@@ -220,14 +221,13 @@ impl<'a> Numbering<'a> {
             return Err(EINVAL);
         }
 
-        let reader = cpu.load(fields::cpu::READER_PAGE);
+        let page = cpu.load(fields::cpu::READER_PAGE);
         let next = cpu.head_page().ok_or(EIO)?;
-        let head = next.page().as_ptr();
 
         // INVARIANT: It was tested above that the buffer is not persistent.
         Ok(Self {
-            reader,
-            head,
+            page,
+            head: next.page().as_ptr(),
             next,
             id: 0,
         })
@@ -236,30 +236,26 @@ impl<'a> Numbering<'a> {
     /// Gives the next sub-buffer its id, and returns it.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Shared<'a, buffer_page> {
-        let id = self.id;
-        let page = if id == 0 {
-            self.reader
-        } else {
-            let page = self.next.page().as_ptr();
+        // SAFETY: By the type invariants it is a sub-buffer of the buffer, whose `reader_lock` is
+        // held for `'a`. The buffer is not persistent, and no remote one by the invariants of
+        // `Shared`.
+        let page = unsafe {
+            let page = Shared::from_raw(self.page);
 
-            self.next.step();
+            Locked::<_, IdLock>::assume(page).store(fields::page::ID, word_of_id(self.id));
             page
         };
 
-        self.id = id.wrapping_add(1);
-        // SAFETY: It is a sub-buffer of the buffer, whose `reader_lock` is held for `'a`. The buffer
-        // is not persistent by the type invariants, and no remote one by those of `Shared`.
-        unsafe {
-            let page = Shared::from_raw(page);
-
-            Locked::<_, IdLock>::assume(page).store(fields::page::ID, word_of_id(id));
-            page
-        }
+        self.id = self.id.wrapping_add(1);
+        // INVARIANT: It is a page of the ring.
+        self.page = self.next.page().as_ptr();
+        self.next.step();
+        page
     }
 
-    /// Whether the last sub-buffer was that before the head page.
+    /// Whether the next sub-buffer is the head page again.
     pub(crate) fn is_complete(&self) -> bool {
-        self.next.page().as_ptr() == self.head
+        self.page == self.head
     }
 }
 

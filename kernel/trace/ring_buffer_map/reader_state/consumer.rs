@@ -18,26 +18,29 @@ use crate::{
     },
     reader_page::CompletePage, //
 };
-use core::ops::Deref;
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
 
-/// Identifies one visit of the reader to a sub-buffer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Visit {
-    addr: usize,
-    /// How often the reader page has been swapped.
-    swaps: usize,
-}
-
-/// A place on the reader page.
+/// The rest of what was committed to the reader page when [`Consumer::consume`] began.
 ///
 /// # Invariants
 ///
-/// `index` is that of an event on the page, or of the end of its committed bytes, during `visit`.
-#[derive(Clone, Copy)]
-pub(crate) struct Position {
-    visit: Visit,
-    index: usize,
+/// While the reader page has not been swapped again and `read` bytes of it are read, `end` is the
+/// index of an event on the page, or of the end of its committed bytes. `read` is not 0, so that
+/// this is no page that was reset. Nobody else advances on the page, as the access is held for
+/// `'a`.
+pub(crate) struct Rest<'a> {
+    /// How often the reader page has been swapped.
+    swaps: usize,
+    read: usize,
+    end: usize,
+    _access: PhantomData<&'a AccessGuard<'a>>,
 }
+
+/// The index of an event on the reader page, or of the end of its committed bytes.
+struct EventIndex(usize);
 
 /// A [`ReaderGuard`] that may consume events.
 ///
@@ -51,13 +54,14 @@ pub(crate) struct Consumer<'a> {
 impl<'a> Deref for Consumer<'a> {
     type Target = ReaderGuard<'a>;
 
+    #[inline(always)]
     fn deref(&self) -> &ReaderGuard<'a> {
         &self.reader
     }
 }
 
 impl<'a> Consumer<'a> {
-    /// Locks the reader, which disables interrupts, of the buffer that `access` is for.
+    /// Locks the reader of the buffer that `access` is for, which disables interrupts.
     pub(crate) fn lock(access: &'a AccessGuard<'a>) -> Self {
         Self {
             reader: ReaderGuard::lock(access.cpu_buffer()),
@@ -65,8 +69,13 @@ impl<'a> Consumer<'a> {
         }
     }
 
+    #[inline(always)]
     fn cpu(&mut self) -> &mut Locked<'a, ring_buffer_per_cpu, ReaderLock> {
         &mut self.reader.cpu
+    }
+
+    fn swaps(&self) -> usize {
+        self.reader.cpu.load(fields::cpu::CNT)
     }
 
     /// Swaps in the next reader page if the current one is read.
@@ -75,10 +84,10 @@ impl<'a> Consumer<'a> {
     /// has not if the buffer is empty, or if a writer is stuck past the end of the page. Mirrors
     /// `rb_get_reader_page()`.
     pub(crate) fn next_page(&mut self) -> (bool, bool) {
-        let before = self.visit();
+        let before = self.swaps();
         let found = self.access.get_reader_page(&mut self.reader.cpu);
 
-        (self.visit() != before, found)
+        (self.swaps() != before, found)
     }
 
     /// See [`ReaderGuard::complete_page`].
@@ -96,60 +105,48 @@ impl<'a> Consumer<'a> {
         self.reader.publish();
     }
 
-    fn visit(&self) -> Visit {
-        Visit {
-            addr: self.page().addr(),
-            swaps: self.reader.cpu.load(fields::cpu::CNT),
-        }
-    }
-
-    /// The end of what is committed of the reader page.
-    pub(crate) fn end(&self) -> Position {
-        // INVARIANT: The page ends with an event.
-        Position {
-            visit: self.visit(),
-            index: self.page().size(),
-        }
-    }
-
-    /// Whether `position` is on the reader page, and not behind its end.
+    /// Consumes what is committed of the reader page, up to `max` events. Returns the rest.
     ///
-    /// Another reader may have taken the lock in between, and swapped the page or reset the buffer.
-    pub(crate) fn has(&self, position: &Position) -> bool {
-        self.visit() == position.visit && position.index <= self.page().size()
+    /// A complete page of which nothing was read is counted as a whole. Otherwise the events are
+    /// walked.
+    pub(crate) fn consume(&mut self, max: usize) -> Option<Rest<'a>> {
+        let size = self.page().size();
+
+        if self.page().read() == 0 {
+            if let Some(page) = self.complete_page() {
+                let (entries, complete) = (page.entries(), page.size());
+
+                // Else the writer has committed more to it meanwhile.
+                if complete == size {
+                    self.advance(entries, EventIndex(size));
+                    return None;
+                }
+            }
+        }
+        self.walk(size, max)
     }
 
-    /// Consumes the reader page as a whole, if it is complete, unread and ends at `end`.
+    /// Consumes the next up to `max` events of `rest`. Returns the rest of that.
     ///
-    /// Returns whether it was consumed.
-    pub(crate) fn consume_page(&mut self, end: &Position) -> bool {
-        if self.page().read() != 0 {
-            return false;
+    /// Others could take the lock meanwhile, and may have reset the buffer. Then nothing is left.
+    pub(crate) fn resume(&mut self, rest: Rest<'a>, max: usize) -> Option<Rest<'a>> {
+        if self.swaps() != rest.swaps || self.page().read() != rest.read {
+            return None;
         }
-
-        let Some(page) = self.complete_page() else {
-            return false;
-        };
-        let (entries, size) = (page.entries(), page.size());
-
-        if size != end.index {
-            return false;
-        }
-        self.advance(entries, end);
-        true
+        self.walk(rest.end, max)
     }
 
-    /// Consumes up to `max` events of the reader page before `end`. Returns whether all of them were
-    /// consumed.
-    pub(crate) fn consume_events(&mut self, end: &Position, max: usize) -> bool {
+    /// Consumes up to `max` events before `end`, which is the index of an event or of the end of
+    /// what is committed. Returns the rest.
+    fn walk(&mut self, end: usize, max: usize) -> Option<Rest<'a>> {
         let page = self.page();
         let start = page.read();
 
-        if start >= end.index {
-            return true;
+        if start >= end {
+            return None;
         }
 
-        let events = page.committed(start, end.index);
+        let events = page.committed(start, end);
         // If the page had no event when it was swapped in, it had no time stamp then.
         let stamp = if start == 0 {
             page.time_stamp()
@@ -160,47 +157,40 @@ impl<'a> Consumer<'a> {
         // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so,
         // skip them.
         let index = if walk.length == 0 {
-            end.index
+            end
         } else {
             start + walk.length
         };
 
         self.cpu().store(fields::cpu::READ_STAMP, walk.stamp);
-        // INVARIANT: A walk that does not reach the end of the slice stops before an event.
-        self.advance(
-            walk.entries,
-            &Position {
-                visit: end.visit,
-                index,
-            },
-        );
-        index >= end.index
+        // The walk has stopped before an event, or at the end.
+        self.advance(walk.entries, EventIndex(index));
+
+        // INVARIANT: So much was just read, and `end` was the index of an event or of the end.
+        (index < end).then(|| Rest {
+            swaps: self.swaps(),
+            read: index,
+            end,
+            _access: PhantomData,
+        })
     }
 
     /// Counts the bytes before `to`, with `entries` events, as read. Mirrors what
-    /// `rb_advance_reader()` counts. Does nothing if `to` is not on the reader page.
-    fn advance(&mut self, entries: usize, to: &Position) {
-        if !self.has(to) {
-            return;
-        }
-
+    /// `rb_advance_reader()` counts.
+    fn advance(&mut self, entries: usize, to: EventIndex) {
         let cpu = self.cpu();
         let read = cpu.load(fields::cpu::READ).wrapping_add(entries);
-        let bytes = to.index
-            - (cpu
-                .follow(fields::cpu::READER_PAGE)
-                .load(fields::page::READ) as usize)
-                .min(to.index);
-        let read_bytes = cpu.load(fields::cpu::READ_BYTES).wrapping_add(bytes);
+        let read_bytes = cpu.load(fields::cpu::READ_BYTES);
 
         cpu.store(fields::cpu::READ, read);
-        cpu.store(fields::cpu::READ_BYTES, read_bytes);
 
         let page = cpu.follow_mut(fields::cpu::READER_PAGE);
-        // SAFETY: The lock is held by the type invariants of `Locked`. By those of `Position` and
-        // the test above, the index is that of an event or of the end.
+        let bytes = to.0.wrapping_sub(page.load(fields::page::READ) as usize);
+        // SAFETY: The lock is held by the type invariants of `Locked`. An `EventIndex` is what may
+        // be stored.
         let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page) };
 
-        page.store(fields::page::READ, to.index as u32);
+        page.store(fields::page::READ, to.0 as u32);
+        cpu.store(fields::cpu::READ_BYTES, read_bytes.wrapping_add(bytes));
     }
 }
