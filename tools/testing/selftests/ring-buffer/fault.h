@@ -90,12 +90,13 @@ static inline int mapping_leaks(char *buf, size_t size)
 
 /*
  * The pages that kmemleak does not know: those that the mapping asked for and has
- * now. The slab allocator's are not among them, as it keeps them for later.
+ * now. Not the slab allocator's, which keeps them for later, and not page tables,
+ * which belong to the process and are freed after a grace period.
  */
 static inline long mapping_pages(void)
 {
 	FILE *file = fopen(PAGE_OWNER, "r");
-	bool ours = false, slab = false;
+	bool ours = false, others = false;
 	char line[512];
 	long pages = 0;
 
@@ -104,13 +105,14 @@ static inline long mapping_pages(void)
 
 	while (fgets(line, sizeof(line), file)) {
 		ours |= !!strstr(line, "ring_buffer_map");
-		slab |= !!strstr(line, "slab");
+		others |= strstr(line, "slab") || strstr(line, "pte_alloc") ||
+			  strstr(line, "pmd_alloc");
 		if (strncmp(line, "nr_base_pages: ", 15))
 			continue;
-		if (ours && !slab)
+		if (ours && !others)
 			pages += atol(line + 15);
 		ours = false;
-		slab = false;
+		others = false;
 	}
 	fclose(file);
 	return pages;
