@@ -15,6 +15,8 @@
 #define OTHER_CPU	1
 #define NR_SUBBUFS	16
 
+/* Grace periods that are short, and all take about as long. */
+#define RCU_EXPEDITED		"/sys/kernel/rcu_expedited"
 #define OTHER_CPU_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 
 /* How long a case runs, and at most if an outcome was not yet seen. */
@@ -30,6 +32,8 @@ struct race {
 	unsigned int	refused;	/* ... those refused as they may be, ... */
 	int		odd;		/* ... and any other errno. */
 	unsigned int	written;	/* Markers, by whichever of the two. */
+	unsigned int	asked;		/* Resets that the case has asked for. */
+	__s64		reset;		/* When the last one had ended. */
 };
 
 FIXTURE(race) {
@@ -39,6 +43,7 @@ FIXTURE(race) {
 	pid_t		opponent;
 	bool		raced;
 	__s64		start;
+	char		expedited[8];	/* To be put back. */
 	int		klog;
 };
 
@@ -79,6 +84,8 @@ FIXTURE_TEARDOWN(race)
 
 	stop_opponent(self);
 	file_write(OTHER_CPU_ONLINE, "1");
+	if (self->expedited[0])
+		file_write(RCU_EXPEDITED, self->expedited);
 	mapping_close(&self->map);
 	mapping_close(&self->other);
 	for (int cpu = CPU; cpu <= OTHER_CPU; cpu++)
@@ -452,6 +459,71 @@ TEST_F(race, reset_against_get_reader)
 
 	ASSERT_EQ(get_reader(map->fd), 0);
 	check_at_rest(_metadata, inst, CPU, map);
+}
+
+static int reset_if_asked(struct race *race, unsigned int i)
+{
+	int ret;
+
+	while (__atomic_load_n(&race->asked, __ATOMIC_ACQUIRE) == i)
+		if (__atomic_load_n(&race->stop, __ATOMIC_RELAXED))
+			return 0;
+	ret = instance_truncate(&race->inst, "per_cpu/cpu0/trace");
+	race->reset = now_ns();
+	return ret;
+}
+
+/*
+ * GET_READER goes over the events of a page that the writer is on in parts. A
+ * reset between two of them takes all events away: nothing of the page must be
+ * counted after it.
+ */
+TEST_F(race, reset_in_the_middle_of_get_reader)
+{
+	unsigned int rounds = 0, met = 0, order = 5, nr;
+	__s64 asked, begin, ended, least = MSEC, wait = 0;
+	struct instance *inst = &self->race->inst;
+	struct race *race = self->race;
+	struct mapping *map = &self->map;
+	struct stats stats;
+
+	nr = ((getpagesize() << order) - SUBBUF_HEADER_SIZE) /
+	     marker_event_size(4) - 1;
+	ASSERT_EQ(instance_resize(inst, order, 2), 0);
+	ASSERT_EQ(mapping_open(map, inst, CPU), 0);
+	if (file_read(RCU_EXPEDITED, self->expedited, 8) > 0)
+		file_write(RCU_EXPEDITED, "1");
+	start(_metadata, self, OTHER_CPU, reset_if_asked, 0);
+	while (again(self, 5, 0, met >= 5)) {
+		ASSERT_EQ(markers_write(inst, 0, nr, 4), 0);
+
+		/* Most of a reset is a grace period: meet its end. */
+		asked = now_ns();
+		if (self->raced)
+			__atomic_add_fetch(&race->asked, 1, __ATOMIC_RELEASE);
+		do {
+			begin = now_ns();
+		} while (begin < asked + wait);
+		ASSERT_EQ(get_reader(map->fd), 0);
+		ended = now_ns();
+		while (self->raced &&
+		       __atomic_load_n(&race->done, __ATOMIC_ACQUIRE) <= rounds)
+			sched_yield();
+		rounds++;
+		if (self->raced) {
+			if (ended - begin < least)
+				least = ended - begin;
+			met += race->reset > begin && race->reset < ended;
+			wait = race->reset - asked - least * (rounds % 8) / 4;
+		}
+		ASSERT_EQ(stats_read(inst, CPU, &stats), 0);
+		ASSERT_EQ(stats.bytes, 0) TH_LOG("round %u", rounds);
+		ASSERT_EQ(stats.entries, 0);
+		check_meta(_metadata, inst, CPU, map);
+		ASSERT_EQ(instance_reset(inst), 0);
+	}
+	end(_metadata, self, 5, 0);
+	TH_LOG("%u rounds, %u resets met", rounds, met);
 }
 
 /* Hotplug ----------------------------------------------------------------- */
