@@ -343,6 +343,55 @@ static int watched(struct instance *watch)
 	return before - since;
 }
 
+/* D3: GET_READER beside other consumers is in defects_race_test ------------- */
+
+/* Whether the kernel has a symbol with that in its name. */
+static bool kernel_has(const char *name)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		return false;
+
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, name);
+	fclose(file);
+	return found;
+}
+
+/*
+ * With nothing to consume, GET_READER does not wait for another consumer of the
+ * CPU, as it takes no lock that is held while events are formatted.
+ */
+TEST_F(defects, empty_needs_no_access)
+{
+	struct instance watch;
+	int idle, calls = 20;
+
+	/* The names of Rust functions have that of their crate. */
+	if (!kernel_has("15ring_buffer_map"))
+		SKIP(return, "a property of the implementation in Rust");
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	ASSERT_EQ(watch_function(&watch, "down_read"), 0);
+
+	/* Events are consumed with the lock. */
+	watched(&watch);
+	idle = watched(&watch);
+	for (int i = 0; i < calls; i++) {
+		ASSERT_EQ(marker_write(&self->inst, i, 8), 0);
+		ASSERT_EQ(get_reader(self->map.fd), 0);
+	}
+	EXPECT_GE(watched(&watch) - idle, calls);
+
+	for (int i = 0; i < calls; i++)
+		ASSERT_EQ(get_reader(self->map.fd), 0);
+	EXPECT_LT(watched(&watch) - idle, calls);
+	EXPECT_EQ(self->map.meta->read, calls);
+	EXPECT_EQ(instance_destroy(&watch), 0);
+}
+
 /* D9: what a mapping allocates grows with the buffer, in one piece --------- */
 
 /*
@@ -410,6 +459,9 @@ TEST_F(defects, wait_with_snapshot_buffer)
 		watched(&watch);
 		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
 		EXPECT_GT(watched(&watch), 0);
+		/* Nothing is in flight any more when there is a mapping. */
+		EXPECT_EQ(map_shared(self->map.fd, self->page, 0, NULL), 0);
+		EXPECT_EQ(watched(&watch), 0);
 		mapping_close(&self->map);
 	}
 	EXPECT_EQ(instance_destroy(&watch), 0);
