@@ -30,6 +30,12 @@ struct snapshot_map_test {
 	unsigned int		mappers;
 	bool			in_flight;
 	bool			over;
+	/* The thread that takes snapshots does not run. */
+	bool			stopped;
+	/* mmap() has returned: no snapshot may go on. */
+	bool			mapped;
+	bool			wrong;
+	unsigned int		snapshots;
 };
 
 /* Called right before the swap, with interrupts disabled. */
@@ -154,6 +160,83 @@ static void d10_second_mmap_waits_too(struct kunit *test)
 	vm_munmap(addr, PAGE_SIZE);
 }
 
+/* Called right before the swap, which it makes not happen. */
+static bool snapshot_map_test_look(struct trace_array *tr, void *cond_data)
+{
+	struct snapshot_map_test *self = cond_data;
+
+	if (READ_ONCE(self->mapped))
+		WRITE_ONCE(self->wrong, true);
+	return false;
+}
+
+static int snapshot_map_test_snapshots(void *data)
+{
+	struct snapshot_map_test *self = data;
+
+	while (!kthread_should_stop()) {
+		tracing_snapshot_cond(self->tr, self);
+		WRITE_ONCE(self->snapshots, self->snapshots + 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Preempts the thread above, wherever it is, until it may go on. */
+static int snapshot_map_test_preempt(void *data)
+{
+	struct snapshot_map_test *self = data;
+
+	sched_set_fifo(current);
+	while (!kthread_should_stop()) {
+		usleep_range(500, 1000);
+		WRITE_ONCE(self->stopped, true);
+		while (READ_ONCE(self->stopped) && !kthread_should_stop())
+			cpu_relax();
+	}
+	return 0;
+}
+
+/* However long the snapshot is preempted, mmap() waits for it or stops it. */
+static void d22_snapshot_is_preempted(struct kunit *test)
+{
+	struct snapshot_map_test *self = test->priv;
+	struct task_struct *snapshots, *preempt;
+	unsigned long end = jiffies + 20 * HZ;
+	unsigned int before, rounds = 0;
+	unsigned long addr;
+	int cpu;
+
+	self->cond.update = snapshot_map_test_look;
+	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	snapshots = kthread_run_on_cpu(snapshot_map_test_snapshots, self, cpu,
+				       "snapshot_map/%u");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, snapshots);
+	preempt = kthread_run_on_cpu(snapshot_map_test_preempt, self, cpu,
+				     "snapshot_map_preempt/%u");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, preempt);
+
+	while (rounds++ < 3000 && time_before(jiffies, end) &&
+	       !READ_ONCE(self->wrong)) {
+		while (!READ_ONCE(self->stopped))
+			cpu_relax();
+		addr = snapshot_map_test_mmap(self);
+		KUNIT_EXPECT_FALSE(test, IS_ERR_VALUE(addr));
+		WRITE_ONCE(self->mapped, true);
+
+		before = READ_ONCE(self->snapshots);
+		while (READ_ONCE(self->snapshots) == before) {
+			WRITE_ONCE(self->stopped, false);
+			cpu_relax();
+		}
+		WRITE_ONCE(self->mapped, false);
+		vm_munmap(addr, PAGE_SIZE);
+	}
+	kthread_stop(preempt);
+	kthread_stop(snapshots);
+	KUNIT_EXPECT_FALSE(test, self->wrong);
+}
+
 KUNIT_DEFINE_ACTION_WRAPPER(snapshot_map_test_unmount, kern_unmount,
 			    struct vfsmount *);
 
@@ -234,6 +317,7 @@ static int snapshot_map_test_init(struct kunit *test)
 static struct kunit_case snapshot_map_test_cases[] = {
 	KUNIT_CASE_SLOW(mmap_waits_for_a_snapshot_in_flight),
 	KUNIT_CASE_SLOW(d10_second_mmap_waits_too),
+	KUNIT_CASE_SLOW(d22_snapshot_is_preempted),
 	{}
 };
 
