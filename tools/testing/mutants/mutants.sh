@@ -215,20 +215,26 @@ restore() {
 	changed=()
 }
 
-# take_back PATCH
+# take_back PATCH: of patches/common. Later patches change the same places, so
+# merge the change from the files with the patch to those without. Where the two
+# touch the same lines, those without the patch win.
 take_back() {
-	local file
+	local file patch before=$work/back/before after=$work/back/after
 	rm -rf "$work/back"
-	mkdir -p "$work/back"
+	mkdir -p "$before"
+	for patch in "$TOP"/patches/common/*.patch; do
+		[ "$patch" != "$1" ] || break
+		stage_patch "$BUILD/pristine" "$before" "$patch" >&2 || return
+	done
+	cp -r "$before" "$after"
+	stage_patch "$BUILD/pristine" "$after" "$1" >&2 || return
 	while read -r file; do
-		mkdir -p "$work/back/$(dirname "$file")"
-		cp "$BUILD/linux/$file" "$work/back/$file" || return
-	done < <(patched_files "$1")
-	patch -R -p1 --fuzz=0 -f --no-backup-if-mismatch -r - -d "$work/back" <"$1" >/dev/null || return
-	while read -r file; do
-		[ -f "$work/back/$file" ] || continue
+		[ -f "$before/$file" ] || {
+			mkdir -p "$before/$(dirname "$file")"
+			cp "$BUILD/pristine/$file" "$before/$file"
+		}
 		changed+=("$file")
-		put "$file" <"$work/back/$file"
+		git merge-file -p --theirs "$BUILD/linux/$file" "$after/$file" "$before/$file" | put "$file" || return
 	done < <(patched_files "$1" | grep -vE '^(tools|Documentation)/')
 }
 
