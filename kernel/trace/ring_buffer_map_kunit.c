@@ -245,36 +245,6 @@ static void rb_map_test_end_write(struct rb_map_test *self)
 	ring_buffer_unlock_commit(self->buffer);
 }
 
-/* One more VMA maps the buffer, and the other one goes away first. */
-static void dup_of_a_mapped_buffer(struct kunit *test)
-{
-	struct rb_map_test *self = test->priv;
-
-	rb_map_test_open_new(test, RB_FL_OVERWRITE);
-	rb_map_test_map(test);
-	ring_buffer_map_dup(self->buffer, self->cpu);
-	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 2);
-	KUNIT_EXPECT_EQ(test, ring_buffer_unmap(self->buffer, self->cpu), 0);
-	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 1);
-	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), 0);
-	rb_map_test_unmap(test);
-	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
-}
-
-/* A VMA that maps the buffer cannot appear where there is none. */
-static void dup_of_an_unmapped_buffer(struct kunit *test)
-{
-	struct rb_map_test *self = test->priv;
-
-	rb_map_test_open_new(test, RB_FL_OVERWRITE);
-	kunit_warning_suppress(test) {
-		ring_buffer_map_dup(self->buffer, self->cpu);
-		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
-	}
-	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
-	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
-}
-
 /*
  * The page comes in while its first event is being written, with nothing to
  * read. An event behind that one has its own time nevertheless.
@@ -537,6 +507,24 @@ static void d4_loss_stays_persistent(struct kunit *test)
 	rb_map_test_loss_stays(test);
 }
 
+/* The number is that of the page, whoever has swapped it in and reported it. */
+static void d4_loss_reported_by_another_reader(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long lost = 0;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 2 * RB_MAP_TEST_SUBBUFS * RB_MAP_TEST_EVENTS);
+	KUNIT_ASSERT_NOT_NULL(test, ring_buffer_consume(self->buffer, self->cpu,
+							NULL, &lost));
+	KUNIT_ASSERT_GT(test, lost, 0);
+
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, lost, rb_map_test_meta(test).reader.lost_events);
+	rb_map_test_unmap(test);
+}
+
 /*
  * A persistent buffer of which a page does not survive the boot: it is not known
  * how many events that were. A boot is a new buffer in the memory of the old one.
@@ -656,11 +644,10 @@ static int rb_map_test_init(struct kunit *test)
 }
 
 static struct kunit_case rb_map_test_cases[] = {
-	KUNIT_CASE(dup_of_a_mapped_buffer),
-	KUNIT_CASE(dup_of_an_unmapped_buffer),
 	KUNIT_CASE(time_on_a_page_without_events),
 	KUNIT_CASE(d4_loss_stays),
 	KUNIT_CASE(d4_loss_stays_persistent),
+	KUNIT_CASE(d4_loss_reported_by_another_reader),
 	KUNIT_CASE(d5_unknown_loss),
 	KUNIT_CASE(d7_writer_past_the_end),
 	KUNIT_CASE(d12_loss_is_kept),

@@ -40,7 +40,7 @@ impl Reader {
         Ok(commit_page != self.page)
     }
 
-    /// `ReaderGuard::consume_page()`. Returns whether the page was consumed as a whole.
+    /// The first part of `Consumer::consume()`. Returns whether the page was consumed as a whole.
     fn consume_page(&mut self, cpu: &mut Cpu<'_>, size: u32) -> Step<bool> {
         if self.read != 0 || !self.is_complete(cpu)? {
             return Ok(false);
@@ -56,7 +56,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// `ReaderGuard::consume_events()`. Returns whether all before `end` were consumed.
+    /// `Consumer::walk()`. Returns whether all before `end` were consumed.
     fn consume_events(&mut self, cpu: &mut Cpu<'_>, end: u32) -> Step<bool> {
         // ReaderPage::committed()
         let size = self.size(cpu)?;
