@@ -152,8 +152,8 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null. C must store to the
-    /// fields in [`fields`] by whole words. A `struct ring_buffer_per_cpu` must not be one of a
+    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null. C must store to
+    /// the fields in [`fields`] by whole words. A `struct ring_buffer_per_cpu` must not be one of a
     /// remote buffer.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(ptr: *mut T) -> Self {

@@ -92,9 +92,9 @@ macro_rules! fields {
 //   lock or together with the buffer. `user_mapped` and `map_state` are Rust's alone.
 //   `resize_disabled` is atomic in C.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
-//   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's alone,
-//   and the other bit-fields are 0 there. A sub-buffer always has its memory, which is replaced
-//   under `reader_lock`.
+//   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's
+//   alone, and the other bit-fields are 0 there. A sub-buffer always has its memory, which is
+//   replaced under `reader_lock`.
 // - `struct buffer_data_page`: Writers store to `commit` until they have left the page. The value
 //   that Rust stores after that was loaded from the page.
 // - `struct trace_buffer_meta`: The kernel stores to a meta-page under the `reader_lock` of its
