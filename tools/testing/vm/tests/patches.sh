@@ -53,7 +53,7 @@ readarray -t folders <"$scratch/folders"
 pristine
 apply fixes "${folders[1]}"
 check 'fixes: nothing of it is Rust' is "$(g diff --name-only pristine HEAD | grep -v '^tools/' |
-	grep -E '^rust/|ring_buffer_map|\.rs$' || true)" ''
+	grep -E '^rust/|ring_buffer_map/|\.rs$' || true)" ''
 # Each case that shows a defect is in the tests that are sent with them.
 grep -oE '\<d[0-9]+_[a-z0-9_]+' "${folders[1]}/0000-cover-letter.patch" |
 	while read -r case; do
