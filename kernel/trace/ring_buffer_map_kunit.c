@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of mapping a ring buffer to user space: what user space cannot
- * bring about by itself. They hold for either implementation of the mapping,
- * except that each case d<number>_* is about a defect of the one in C.
+ * bring about by itself. Each case d<number>_* is about a defect of Linux 7.3.
  *
  * Part of ring_buffer.c, which includes it: the tests damage structures that are
  * private to it. They call none of its static functions, so that the compiler

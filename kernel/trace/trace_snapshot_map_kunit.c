@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of mmap() of trace_pipe_raw while a snapshot is in flight: it did
- * not see the mapping, and is about to swap the buffers. The tests hold for
- * either implementation of the mapping, except that each case d<number>_* is
- * about a defect of the one in C.
+ * not see the mapping, and is about to swap the buffers. Each case d<number>_* is
+ * about a defect of Linux 7.3.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -44,9 +43,8 @@ static bool snapshot_map_test_hold(struct trace_array *tr, void *cond_data)
 	struct snapshot_map_test *self = cond_data;
 
 	WRITE_ONCE(self->in_flight, true);
-	/* The highest bit is not part of the number in Rust. */
 	for (int i = 0; i < 5 * MSEC_PER_SEC; i++) {
-		if ((READ_ONCE(tr->mapped) & INT_MAX) >= self->mappers)
+		if (READ_ONCE(tr->mapped) >= self->mappers)
 			break;
 		mdelay(1);
 	}

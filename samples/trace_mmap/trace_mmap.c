@@ -76,9 +76,10 @@ static unsigned int count_events(const char *pos, const char *end)
 }
 
 /*
- * The kernel stores the ID of the reader page last. What is loaded after the ID
- * is therefore at least as new. Pairs with the smp_wmb() in
- * MetaWriter::publish().
+ * The kernel stores the ID after what belongs to the reader page. Pairs with
+ * the smp_store_release() in rb_update_meta_page(), or the smp_wmb() in
+ * MetaWriter::publish() of the Rust implementation. What is loaded after the ID
+ * is at least as new.
  */
 static __u32 reader_id(const struct trace_buffer_meta *meta)
 {
@@ -133,8 +134,8 @@ int main(int argc, char **argv)
 
 		/*
 		 * The sub-buffer is ours until the next GET_READER. No barrier
-		 * is needed: on this CPU, the kernel has already loaded the
-		 * events before reader.read.
+		 * is needed: on this CPU, the kernel has executed a read barrier
+		 * after it loaded the size of the sub-buffer.
 		 */
 		subbuf = data + (size_t)reader_id(meta) * meta->subbuf_size;
 		nr = count_events(subbuf->events + read,

@@ -75,8 +75,7 @@ pub(crate) struct Counters {
 ///
 /// # Invariants
 ///
-/// `meta` is the address of `page`, which begins with a `struct trace_buffer_meta`. User space
-/// cannot write to the page.
+/// `meta` is the address of `page`, which begins with a `struct trace_buffer_meta`.
 pub(crate) struct MetaPage {
     page: Page,
     meta: NonNull<trace_buffer_meta>,
@@ -87,8 +86,7 @@ impl MetaPage {
     pub(crate) fn new() -> Result<Self> {
         let page = Page::alloc_page(GFP_USER | __GFP_ZERO)?;
         let meta = page.linear_address().ok_or(ENOMEM)?.cast();
-        // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`. User space can get at
-        // the page by `VmaMixedMap::vm_insert_pages()` only, which keeps it from writing.
+        // INVARIANT: A page of zeroes is a valid `struct trace_buffer_meta`.
         Ok(Self { page, meta })
     }
 
@@ -137,8 +135,7 @@ impl<'a> MetaWriter<'a> {
         meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
 
         // User space that sees the id of a new reader page must see what belongs to it. Pairs with
-        // the acquiring loads in reader_id() of the sample and of the kselftests, and in
-        // Mapping::meta() of tools/tracing/ringmap.
+        // the acquiring load in reader_id() of the sample and of the kselftests.
         smp_mb(Write);
         meta.store(fields::meta::READER_ID, reader_id);
         meta.flush();

@@ -53,7 +53,8 @@ pub(crate) struct ReaderPage<'a>(LookAt<Subbuf<'a>>);
 
 impl<'a> ReaderPage<'a> {
     pub(crate) fn new(page: LookAt<Subbuf<'a>>) -> Self {
-        // INVARIANT: By the type invariants of `Locked`.
+        // INVARIANT: The lock is held by the type invariants of `Locked`. Only the link to the
+        // reader page leads to a sub-buffer.
         Self(page)
     }
 
@@ -149,10 +150,16 @@ impl<'a> CompletePage<'a> {
     pub(crate) fn mark_missed(&mut self, missed: MissedEvents) {
         // Writers fill a page up with padding, which counts as committed. There is no event from
         // `real_end` on.
-        let end = match self.0.load(fields::page::REAL_END) {
+        let end = match self.0.load(fields::page::REAL_END) as usize {
             0 => self.size(),
-            end => end,
+            end => end.min(self.size()),
         };
+
+        // The size must not become less than what is read.
+        if self.0.load(fields::page::READ) as usize > end {
+            return;
+        }
+
         let mut flags = RB_MISSED_EVENTS;
 
         if let MissedEvents::Count(count) = missed {
@@ -170,8 +177,8 @@ impl<'a> CompletePage<'a> {
         // size is that of the events.
         let mut data = unsafe { Locked::<_, CompletePageLock>::assume(**data) };
 
-        // User space that sees the flag must see the number. Pairs with the acquiring loads in
-        // subbuf_commit() of the kselftests and in Mapping::reader() of tools/tracing/ringmap.
+        // User space that sees the flag must see the number. Pairs with the acquiring load in
+        // subbuf_commit() of the kselftests.
         smp_mb(Write);
         // C adds the flags as an int, so that the upper half of the word is set as well.
         data.store(fields::data::COMMIT, end as i64 | i64::from(flags as i32));

@@ -198,10 +198,14 @@ impl<'a> ReaderGuard<'a> {
     ///
     /// # Errors
     ///
+    /// - `EBUSY`: the buffer is mapped.
     /// - `ENODEV`: the memory of the buffer is not in the linear map.
     /// - `EIO`: the list of sub-buffers is corrupt. Some ids may have been given already; they mean
     ///   nothing until the buffer is mapped.
     pub(crate) fn fill_ids(&mut self, ids: &mut SubbufIds) -> Result {
+        if self.is_mapped() {
+            return Err(EBUSY);
+        }
         // All sub-buffers are from the page allocator, or from one area.
         if !self.page().is_linear() {
             return Err(ENODEV);

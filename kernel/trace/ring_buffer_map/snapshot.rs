@@ -14,6 +14,7 @@ use super::{
     bindings::trace_array,
     raw::Shared, //
 };
+use core::mem::ManuallyDrop;
 use kernel::prelude::*;
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use kernel::sync::{
@@ -36,7 +37,7 @@ pub(crate) struct SnapshotExclusion<'a> {
 impl<'a> SnapshotExclusion<'a> {
     /// Leaves the exclusion to the VMA, which [`Self::of_vma`] takes it back from.
     pub(crate) fn leave_to_vma(self) {
-        core::mem::forget(self);
+        let _left = ManuallyDrop::new(self);
     }
 
     /// Takes back what was left to a VMA that is going away.

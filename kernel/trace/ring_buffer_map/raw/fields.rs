@@ -21,13 +21,13 @@ use super::{
     ReaderLock, //
 };
 use crate::bindings::{
-    __BindgenBitfieldUnit, //
+    __BindgenBitfieldUnit,
     buffer_data_page,
     buffer_page,
     list_head,
     ring_buffer_cpu_meta,
     ring_buffer_per_cpu,
-    trace_buffer,
+    trace_buffer, //
 };
 use core::ffi::c_void;
 use kernel::{

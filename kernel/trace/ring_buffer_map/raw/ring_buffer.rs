@@ -26,10 +26,11 @@ use kernel::{
 impl<'a> Shared<'a, ring_buffer_per_cpu> {
     /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
     pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
-        // A resize in progress holds the mutex.
-        let _resizing = self.parent().lock(fields::buffer::MUTEX).lock();
-
         self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+        // A resize that has not seen the count holds the mutex. Until it ends, no snapshot gives
+        // the buffer another parent.
+        drop(self.parent().lock(fields::buffer::MUTEX).lock());
+
         // INVARIANT: The unit was added just above.
         ResizeDisabled(self)
     }
@@ -146,7 +147,7 @@ const UNUSED_ID_BITS: u32 = u32::BITS - bindings::RB_STATIC_BITS;
 /// The bit-fields of a sub-buffer with `id` that is not in the memory of a persistent buffer.
 fn word_of_id(id: u32) -> u32 {
     if cfg!(target_endian = "little") {
-        id
+        id & (u32::MAX >> UNUSED_ID_BITS)
     } else {
         id << UNUSED_ID_BITS
     }

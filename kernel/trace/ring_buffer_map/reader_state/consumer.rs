@@ -27,11 +27,12 @@ use core::{
 ///
 /// # Invariants
 ///
-/// While the reader page has not been swapped again and `read` bytes of it are read, `end` is the
-/// index of an event on the page, or of the end of its committed bytes. `read` is not 0, so that
-/// this is no page that was reset. Nobody else advances on the page, as the access is held for
+/// While the reader page of `cpu` has not been swapped again and `read` bytes of it are read, `end`
+/// is the index of an event on the page, or of the end of its committed bytes. `read` is not 0, so
+/// that this is no page that was reset. Nobody else advances on the page, as the access is held for
 /// `'a`.
 pub(crate) struct Rest<'a> {
+    cpu: *mut ring_buffer_per_cpu,
     /// How often the reader page has been swapped.
     swaps: usize,
     read: usize,
@@ -130,7 +131,10 @@ impl<'a> Consumer<'a> {
     ///
     /// Others could take the lock meanwhile, and may have reset the buffer. Then nothing is left.
     pub(crate) fn resume(&mut self, rest: Rest<'a>, max: usize) -> Option<Rest<'a>> {
-        if self.swaps() != rest.swaps || self.page().read() != rest.read {
+        if self.reader.cpu.as_ptr() != rest.cpu
+            || self.swaps() != rest.swaps
+            || self.page().read() != rest.read
+        {
             return None;
         }
         self.walk(rest.end, max)
@@ -168,6 +172,7 @@ impl<'a> Consumer<'a> {
 
         // INVARIANT: So much was just read, and `end` was the index of an event or of the end.
         (index < end).then(|| Rest {
+            cpu: self.reader.cpu.as_ptr(),
             swaps: self.swaps(),
             read: index,
             end,

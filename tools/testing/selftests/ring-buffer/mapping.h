@@ -491,7 +491,8 @@ static inline int get_reader(int fd)
 
 /*
  * The kernel stores the id after what belongs to the reader page. Pairs with
- * the smp_wmb() in MetaWriter::publish().
+ * the smp_store_release() in rb_update_meta_page(), or the smp_wmb() in
+ * MetaWriter::publish() of the Rust implementation.
  */
 static inline __u32 reader_id(const struct mapping *map)
 {
@@ -511,8 +512,9 @@ static inline char *mapping_reader(const struct mapping *map)
 
 /*
  * Pairs with the smp_wmb() before the stores to the commit field: in
- * rb_set_commit_to_write() after the events, and in CompletePage::mark_missed()
- * after the number of lost events.
+ * rb_set_commit_to_write() after the events, and after the number of lost events
+ * in ring_buffer_map_get_reader(), or in CompletePage::mark_missed() of the Rust
+ * implementation.
  */
 static inline unsigned long subbuf_commit(const void *subbuf)
 {
