@@ -20,19 +20,35 @@ use kernel::{
     cacheflush::flush_kernel_vmap_range,
     page::PAGE_SIZE,
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::{
+        atomic::Relaxed,
+        barrier::{
+            smp_mb,
+            Full, //
+        }, //
+    }, //
 };
 
 impl<'a> Shared<'a, ring_buffer_per_cpu> {
     /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
     pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
-        self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
-        // A resize that has not seen the count holds the mutex. Until it ends, no snapshot gives
-        // the buffer another parent.
-        drop(self.parent().lock(fields::buffer::MUTEX).lock());
+        loop {
+            let parent = self.parent();
+            // A resize in progress holds the mutex.
+            let _resizing = parent.lock(fields::buffer::MUTEX).lock();
 
-        // INVARIANT: The unit was added just above.
-        ResizeDisabled(self)
+            self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+
+            // INVARIANT: The unit was added just above.
+            let disabled = ResizeDisabled(self);
+
+            // A snapshot may have given the buffer another parent in between, but does not while a
+            // resize is in progress. So either the parent has changed, or resizing is disabled.
+            smp_mb(Full);
+            if self.parent().as_ptr() == parent.as_ptr() {
+                return disabled;
+            }
+        }
     }
 
     /// The `struct trace_buffer` that the buffer belongs to.
