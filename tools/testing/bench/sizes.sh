@@ -16,7 +16,7 @@ sum() {
 	local pattern=$1
 	shift
 	llvm-nm --demangle --print-size --radix=d "$@" | awk -v pattern="$pattern" '
-		NF >= 4 && $4 ~ pattern && !/::tests::|kunit/ {
+		NF >= 4 && $4 ~ pattern && !/::tests::|kunit|_map_test_/ {
 			if ($3 ~ /[tTwW]/) text += $2; else data += $2
 		}
 		END { print text + 0, data + 0 }'

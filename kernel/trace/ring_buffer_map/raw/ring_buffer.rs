@@ -163,7 +163,7 @@ const UNUSED_ID_BITS: u32 = u32::BITS - bindings::RB_STATIC_BITS;
 /// The bit-fields of a sub-buffer with `id` that is not in the memory of a persistent buffer.
 fn word_of_id(id: u32) -> u32 {
     if cfg!(target_endian = "little") {
-        id & (u32::MAX >> UNUSED_ID_BITS)
+        id
     } else {
         id << UNUSED_ID_BITS
     }
@@ -217,7 +217,8 @@ impl<'a> RingPage<'a> {
 ///
 /// # Invariants
 ///
-/// The buffer is not persistent. `page` is the reader page or a page of the ring.
+/// The buffer is not persistent. `page` is the reader page or a page of the ring. `id` fits into its
+/// bit-field.
 pub(crate) struct Numbering<'a> {
     page: *mut buffer_page,
     /// The one behind `page`.
@@ -255,7 +256,7 @@ impl<'a> Numbering<'a> {
     pub(crate) fn next(&mut self) -> Shared<'a, buffer_page> {
         // SAFETY: By the type invariants it is a sub-buffer of the buffer, whose `reader_lock` is
         // held for `'a`. The buffer is not persistent, and no remote one by the invariants of
-        // `Shared`.
+        // `Shared`. The word has an id only.
         let page = unsafe {
             let page = Shared::from_raw(self.page);
 
@@ -263,7 +264,7 @@ impl<'a> Numbering<'a> {
             page
         };
 
-        self.id = self.id.wrapping_add(1);
+        self.id = self.id.wrapping_add(1) & (u32::MAX >> UNUSED_ID_BITS);
         // INVARIANT: It is a page of the ring.
         self.page = self.next.page().as_ptr();
         self.next.step();
