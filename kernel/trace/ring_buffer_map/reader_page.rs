@@ -150,7 +150,7 @@ impl<'a> CompletePage<'a> {
     pub(crate) fn mark_missed(&mut self, missed: MissedEvents) {
         // Writers fill a page up with padding, which counts as committed. There is no event from
         // `real_end` on.
-        let end = match self.0.load(fields::page::REAL_END) as usize {
+        let end = match self.0.load(fields::page::REAL_END) {
             0 => self.size(),
             end => end.min(self.size()),
         };
