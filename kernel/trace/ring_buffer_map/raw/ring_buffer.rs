@@ -217,8 +217,8 @@ impl<'a> RingPage<'a> {
 ///
 /// # Invariants
 ///
-/// The buffer is not persistent. `page` is the reader page or a page of the ring. `id` fits into its
-/// bit-field.
+/// The buffer is not persistent. `page` is the reader page or a page of the ring. `id` fits into
+/// its bit-field.
 pub(crate) struct Numbering<'a> {
     page: *mut buffer_page,
     /// The one behind `page`.
