@@ -32,7 +32,7 @@ patched_files() { sed -n 's,^--- a/\([^[:space:]]*\).*,\1,p' "$1"; }
 stage_patch() {
 	local file output
 	# Some have new files only.
-	grep -q '^diff --git ' "$3" || return 0
+	grep -q '^--- a/' "$3" || return 0
 	while read -r file; do
 		if [ -f "$2/$file" ] || [ ! -f "$1/$file" ]; then continue; fi
 		mkdir -p "$2/$(dirname "$file")"
