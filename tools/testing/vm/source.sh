@@ -62,7 +62,7 @@ copy_tree() {
 	replace_pristine "$id"
 }
 
-newest_package() { find "$download" -maxdepth 1 -name "${name}_*.deb" | sort -V | tail -n 1; }
+newest_package() { find -H "$download" -maxdepth 1 -name "${name}_*.deb" | sort -V | tail -n 1; }
 
 download_package() {
 	local uri lists log apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
