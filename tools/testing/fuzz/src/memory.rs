@@ -70,25 +70,36 @@ impl Memory {
     }
 }
 
-/// The pages that the mapping has now, which is none when nothing is mapped. The slab allocator's are
-/// not among them, as it keeps them for later.
-fn mapping_pages() -> Option<i64> {
+/// The pages that the mapping has now, and where each was allocated. None when nothing is mapped.
+/// The slab allocator's are not among them, as it keeps them for later, nor are page tables, which
+/// the process keeps.
+fn mapping_pages() -> Option<(i64, String)> {
     let stacks = fs::read_to_string(PAGE_OWNER).ok()?;
-    let ours = |stack: &&str| stack.contains("ring_buffer_map") && !stack.contains("slab");
-    let pages = stacks.split("\n\n").filter(ours).filter_map(|stack| {
-        let (_, rest) = stack.split_once("nr_base_pages: ")?;
-        rest.lines().next()?.trim().parse::<i64>().ok()
-    });
-    Some(pages.sum())
+    let (mut pages, mut places) = (0, String::new());
+    for stack in stacks.split("\n\n") {
+        let others = ["slab", "pte_alloc", "pmd_alloc"];
+        if !stack.contains("ring_buffer_map") || others.iter().any(|other| stack.contains(other)) {
+            continue;
+        }
+        if let Some((_, rest)) = stack.split_once("nr_base_pages: ") {
+            let number = rest.lines().next()?.trim().parse::<i64>().ok()?;
+            if number != 0 {
+                pages += number;
+                let place: Vec<_> = stack.lines().map(str::trim).collect();
+                places += &format!(" {};", place.join(" "));
+            }
+        }
+    }
+    Some((pages, places))
 }
 
 /// What the kernel's own debugging finds, if it has it: pages that the mapping still has, and objects
 /// that nothing points to.
 pub fn leaks() -> Option<String> {
-    if let Some(pages) = mapping_pages()
+    if let Some((pages, places)) = mapping_pages()
         && pages != 0
     {
-        return Some(format!("{pages} pages of the mapping are left"));
+        return Some(format!("{pages} pages of the mapping are left:{places}"));
     }
     if !fs::exists(KMEMLEAK).unwrap_or(false) {
         return None;
