@@ -344,13 +344,30 @@ static void d12_loss_is_kept(struct kunit *test)
 	rb_map_test_open_new(test, RB_FL_OVERWRITE);
 	rb_map_test_map(test);
 	lost = rb_map_test_overrun(test);
-	/* Or once the page is complete. */
-	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
-	if (!lost)
-		lost = rb_map_test_lost(test);
 	KUNIT_EXPECT_GT(test, lost, 0);
 	KUNIT_EXPECT_EQ(test, lost,
 			ring_buffer_overrun_cpu(self->buffer, self->cpu));
+	rb_map_test_unmap(test);
+}
+
+/* It belongs to the page that was handed out, not to one that follows. */
+static void d12_loss_is_reported_once(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long lost = 0;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	KUNIT_EXPECT_GT(test, rb_map_test_overrun(test), 0);
+	/* What the write has added to the page. */
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_ASSERT_EQ(test, self->cpu_buffer->reader_page->read,
+			local_read(&self->cpu_buffer->reader_page->page->commit));
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer, self->cpu,
+							NULL, &lost));
+	KUNIT_EXPECT_EQ(test, 0, lost);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_meta(test).reader.lost_events);
 	rb_map_test_unmap(test);
 }
 
@@ -389,6 +406,9 @@ static void rb_map_test_corrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->meta_page);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->subbuf_ids);
+#ifdef CONFIG_RING_BUFFER_MAP_RUST
+	KUNIT_EXPECT_NULL(test, self->cpu_buffer->map_state);
+#endif
 	KUNIT_EXPECT_EQ(test, 0,
 			atomic_read(&self->cpu_buffer->resize_disabled));
 	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
@@ -430,6 +450,29 @@ static void d15_page_missing(struct kunit *test)
 	rb_map_test_corrupt(test);
 	head->next = page;
 	next->prev = page;
+
+	rb_map_test_map(test);
+	rb_map_test_unmap(test);
+}
+
+/* Half of the pages, so that going round twice ends where it should. */
+static void d15_pages_missing(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct list_head *head, *second, *last, *next;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	KUNIT_ASSERT_EQ(test, self->cpu_buffer->nr_pages, RB_MAP_TEST_SUBBUFS);
+	head = &self->cpu_buffer->head_page->list;
+	second = head->next;
+	next = second->next;
+	last = head->prev;
+	/* With the flag of the head page. */
+	second->next = last->next;
+	head->prev = second;
+	rb_map_test_corrupt(test);
+	second->next = next;
+	head->prev = last;
 
 	rb_map_test_map(test);
 	rb_map_test_unmap(test);
@@ -491,7 +534,6 @@ static void d4_loss_stays(struct kunit *test)
 	rb_map_test_loss_stays(test);
 }
 
-/* Here the page has no mark that tells of the loss. */
 static void d4_loss_stays_persistent(struct kunit *test)
 {
 	unsigned long size = (unsigned long)nr_cpu_ids * 4 * PAGE_SIZE;
@@ -522,6 +564,37 @@ static void d4_loss_reported_by_another_reader(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 	KUNIT_EXPECT_EQ(test, lost, rb_map_test_meta(test).reader.lost_events);
 	rb_map_test_unmap(test);
+}
+
+/* A boot is a new buffer in the memory of the old one. It keeps marked pages. */
+static void d6_marked_page_is_kept(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long size = (unsigned long)nr_cpu_ids * 8 * PAGE_SIZE;
+	struct buffer_data_page *data;
+	struct trace_buffer *buffer;
+	unsigned long entries;
+	void *memory;
+
+	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, memory);
+	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+					 (unsigned long)memory, size, 0);
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	self->buffer = buffer;
+	self->cpu = raw_smp_processor_id();
+	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
+	entries = ring_buffer_entries_cpu(buffer, self->cpu);
+	/* As GET_READER does, without room for a number. */
+	data = buffer->buffers[self->cpu]->head_page->page;
+	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
+	ring_buffer_free(buffer);
+
+	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+					 (unsigned long)memory, size, 0);
+	rb_map_test_open(test, buffer, self->cpu);
+	KUNIT_EXPECT_EQ(test, entries,
+			ring_buffer_entries_cpu(buffer, self->cpu));
 }
 
 /*
@@ -648,11 +721,14 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d4_loss_stays_persistent),
 	KUNIT_CASE(d4_loss_reported_by_another_reader),
 	KUNIT_CASE(d5_unknown_loss),
+	KUNIT_CASE(d6_marked_page_is_kept),
 	KUNIT_CASE(d7_writer_past_the_end),
 	KUNIT_CASE(d12_loss_is_kept),
+	KUNIT_CASE(d12_loss_is_reported_once),
 	KUNIT_CASE(d12_messages_are_limited),
 	KUNIT_CASE(d15_no_head_page),
 	KUNIT_CASE(d15_page_missing),
+	KUNIT_CASE(d15_pages_missing),
 	KUNIT_CASE(d15_page_too_many),
 	KUNIT_CASE_SLOW(d19_no_event_is_skipped),
 	{}

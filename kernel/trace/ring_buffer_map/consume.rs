@@ -88,9 +88,8 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
     let page = reader.page();
 
     if page.read() < page.size() {
-        // The events that were lost before the page have not been reported if another reader has
-        // swapped it in, or if it was not complete.
-        if reader.missed() != MissedEvents::NONE && reader.complete_page().is_some() {
+        // Another reader may have swapped the page in without reporting what was lost before it.
+        if reader.missed() != MissedEvents::NONE {
             report_missed(reader);
         }
         return reader.consume(MAX_EVENTS_PER_LOCK);
@@ -113,29 +112,22 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
     reader.consume(MAX_EVENTS_PER_LOCK)
 }
 
-/// Reports the events that were lost before the reader page, if any.
+/// Reports the events that were lost before the reader page, if any, unless that was done.
 ///
-/// They are marked on the page. If the page is not complete, that is left for a later call.
+/// The meta-page has their number in any case. A complete page is marked, too.
 fn report_missed(reader: &mut Consumer<'_>) {
-    let missed = reader.missed();
-    let persistent = reader.is_persistent();
+    let missed = reader.replace_missed(MissedEvents::NONE);
 
     if missed == MissedEvents::NONE {
         return;
     }
-
-    let Some(mut page) = reader.complete_page() else {
-        // The writer has yet to set the size of the page, so the mark has no place. If the number
-        // is known, an interrupt has filled the buffer in the middle of a write.
-        if let MissedEvents::Count(events) = missed {
-            reader.log_commit_overrun(events);
-        }
-        return;
-    };
-
-    // A mark would make the page invalid for the next boot.
-    if !persistent {
+    if let Some(mut page) = reader.complete_page() {
         page.mark_missed(missed);
+        return;
     }
-    reader.replace_missed(MissedEvents::NONE);
+    // The writer has yet to set the size of the page, so the mark has no place. If the number is
+    // known, an interrupt has filled the buffer in the middle of a write.
+    if let MissedEvents::Count(events) = missed {
+        reader.log_commit_overrun(events);
+    }
 }

@@ -106,6 +106,24 @@ TEST_F(persistent, b6_identifiers_follow_the_memory)
 	}
 }
 
+/* Losses are marked as on the pages of any other buffer. */
+TEST_F(persistent, b7_losses_are_marked)
+{
+	unsigned int nr;
+
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	nr = 2 * self->map.meta->nr_subbufs * getpagesize() /
+	     marker_event_size(1000);
+	ASSERT_EQ(markers_write(&self->inst, 0, nr, 1000), 0);
+	ASSERT_EQ(get_reader(self->map.fd), 0);
+	ASSERT_GT(self->map.meta->overrun, 0);
+	EXPECT_EQ(subbuf_commit(mapping_reader(&self->map)) & COMMIT_LOST,
+		  COMMIT_LOST);
+	/* Nothing is lost before the next page. */
+	ASSERT_EQ(get_reader(self->map.fd), 0);
+	EXPECT_EQ(subbuf_commit(mapping_reader(&self->map)) & COMMIT_LOST, 0);
+}
+
 /* The whole buffer, each sub-buffer in the place that a lone map shows. */
 TEST_F(persistent, b6_all_round)
 {
