@@ -43,11 +43,6 @@ impl<'a> CpuBuffer<'a> {
         Self(cpu_buffer)
     }
 
-    /// Whether the buffer is in memory that keeps it across a boot.
-    pub(crate) fn is_persistent(self) -> bool {
-        !self.0.load(fields::cpu::RING_META).is_null()
-    }
-
     /// Whether no event waits to be read. Without the `reader_lock` that may change at any time.
     /// Mirrors `rb_per_cpu_empty()`.
     pub(crate) fn is_empty(self) -> bool {

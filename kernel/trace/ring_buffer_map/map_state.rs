@@ -13,7 +13,6 @@ use super::{
         RB_STATIC_BITS, //
     },
     buffer::CpuBuffer,
-    ids::Ids,
     layout::{
         Layout,
         Slot, //
@@ -31,7 +30,8 @@ use super::{
         ResizeDisabled,
         Shared, //
     },
-    reader_state::ReaderGuard, //
+    reader_state::ReaderGuard,
+    ring::SubbufIds, //
 };
 use core::{
     num::NonZeroU32,
@@ -50,25 +50,11 @@ use kernel::{
     sync::MutexGuard, //
 };
 
-/// A sub-buffer in the table of ids.
-#[derive(Clone, Copy)]
-pub(crate) struct Subbuf(NonNull<buffer_page>);
-
-impl Subbuf {
-    /// The entry of `page`; never [`None`].
-    pub(crate) fn new(page: Shared<'_, buffer_page>) -> Option<Self> {
-        NonNull::new(page.as_ptr()).map(Self)
-    }
-}
-
-/// The sub-buffers of a mapped buffer by their ids.
-pub(crate) type SubbufIds = Ids<Option<Subbuf>>;
-
 /// The state of a mapped buffer.
 ///
 /// # Invariants
 ///
-/// While C's per-CPU buffer points to the value, `ids` has all sub-buffers of that buffer, whose
+/// While C's per-CPU buffer points to the value, `ids` has the sub-buffers of that buffer, whose
 /// memory is in the linear map, and a [`ResizeDisabled`] was left to the buffer. So the sub-buffers
 /// do not change: they are not resized, and readers copy from a mapped buffer instead of taking its
 /// pages.
@@ -83,7 +69,7 @@ impl MapState {
     fn new(layout: Layout) -> Result<KBox<Self>> {
         let state = Self {
             layout,
-            ids: Ids::new(layout.nr_subbufs(), None)?,
+            ids: SubbufIds::new(layout.nr_subbufs())?,
             meta: MetaPage::new()?,
         };
 
@@ -152,6 +138,8 @@ impl<'a> MappingGuard<'a> {
     }
 
     /// Counts one more VMA; the first makes the buffer a mapped one. May sleep.
+    ///
+    /// The caller must have excluded snapshots, see `disable_resize()`.
     ///
     /// # Errors
     ///
@@ -251,11 +239,13 @@ impl<'a> BothGuard<'_, 'a> {
             self.reader.fill_ids(&mut state.ids)?;
         }
 
-        let state = state.take().ok_or(EINVAL)?;
+        let state = state
+            .take_if(|state| state.ids.are_of(*self.mapping.cpu))
+            .ok_or(EINVAL)?;
         let layout = state.layout;
 
-        // INVARIANT: The table was filled just above, by sub-buffers of this buffer, and the unit
-        // is left below.
+        // INVARIANT: The table has the sub-buffers of this buffer. They were entered just above,
+        // with the lock held. The unit is left below.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);
@@ -316,15 +306,17 @@ impl Mapped<'_> {
             return None;
         }
 
-        let Subbuf(subbuf) = self.0.ids.get(id)??;
+        let subbuf = self.0.ids.get(id)?;
 
         // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays.
-        let subbuf = unsafe { Shared::from_raw(subbuf.as_ptr()) };
+        let subbuf = unsafe { Shared::<buffer_page>::from_raw(subbuf.as_ptr()) };
         let data = subbuf.load(fields::page::DATA);
 
         // SAFETY: A sub-buffer has its memory, which is not null. By the invariants of `MapState`
         // it is in the linear map, and is freed with the sub-buffer only, which stays. It has
-        // `subbuf_pages()` pages.
+        // `subbuf_pages()` pages. `insert_into()`, the only caller, hands the page to nothing but
+        // `vm_insert_pages()`, which refuses an area that user space can write to. So references to
+        // what is committed may rely on it.
         Some(unsafe {
             let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);
 

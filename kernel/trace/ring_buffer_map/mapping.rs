@@ -15,6 +15,8 @@ use kernel::{
 
 /// Maps the buffer of `cpu` into `vma` and counts the VMA as a user. May sleep.
 ///
+/// The caller must have excluded snapshots, if the buffer is one of an instance.
+///
 /// Mirrors C's `ring_buffer_map()`.
 ///
 /// # Errors
@@ -27,7 +29,7 @@ use kernel::{
 /// - `EIO`: the list of sub-buffers is corrupt.
 /// - `ENOMEM`.
 ///
-/// On any error the buffer is unchanged.
+/// On any error the buffer is as before, but for ids of its sub-buffers, which nobody uses.
 pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
     let area = seal(vma)?;
     let mut guard = cpu.lock_mapping();

@@ -3,10 +3,10 @@
 //! Raw access to C structs that other contexts change at the same time.
 //!
 //! Writers change a ring buffer at any time and without a lock. So there is no Rust reference to
-//! one of its structs or to a field of one. A [`Shared`] is a pointer to such a struct. Its fields
-//! are words, loaded one at a time as by `READ_ONCE()`. A [`Field`] names one, with its type and
-//! the lock that protects it. A [`Locked`] is a [`Shared`] with that lock held, and the only way to
-//! store to the field.
+//! one of its structs, nor to a field but its locks and atomic counters. A [`Shared`] is a pointer
+//! to such a struct. Its fields are words, loaded one at a time as by `READ_ONCE()`. A [`Field`]
+//! names one, with its type and the lock that protects it. A [`Locked`] is a [`Shared`] with that
+//! lock held, and the only way to store to the field.
 //!
 //! The C functions that the mapping calls are methods of the struct that they work on: those of
 //! `ring_buffer.c` in `ring_buffer`, those of `trace.c` in `tracefs`.
@@ -75,7 +75,7 @@ pub(crate) enum MappingLock {}
 /// pointer is to a state, or null.
 pub(crate) enum BothLocks {}
 
-/// Fields that Rust only loads.
+/// Fields that Rust only loads. C may store to them at any time.
 pub(crate) enum LoadOnly {}
 
 // 64-bit fields are words.
@@ -86,7 +86,8 @@ const _: () = assert!(usize::BITS == 64);
 /// # Invariants
 ///
 /// - A `T` has a field of type `U`, aligned and of the same size, at `offset`.
-/// - Nobody stores to the field without `L`. A holder of `L` may store any `U` that `L` allows.
+/// - Rust stores to the field with `L` only, and then any `U` that `L` allows. While Rust may hold
+///   `L`, C does not store to the field without it.
 /// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the
 ///   [`Link`] protects, for as long as that lock is held.
 pub(crate) struct Field<T, U, L> {

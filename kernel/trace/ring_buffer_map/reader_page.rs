@@ -119,8 +119,8 @@ impl<'a> CompletePage<'a> {
 
         // Orders the load of `commit_page` before those of the page. Pairs with the
         // smp_store_release() in rb_set_commit_to_write(), which steps to the next page after the
-        // last commit to this one. The stores of `mark_missed()` depend on the load by the test
-        // below.
+        // last commit to this one. The stores of `mark_missed()` go where loads behind the barrier
+        // say, those of `real_end` and `commit`.
         smp_mb(Read);
 
         let page = cpu.follow_mut(fields::cpu::READER_PAGE);

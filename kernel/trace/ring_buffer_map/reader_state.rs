@@ -17,10 +17,7 @@ use super::{
     buffer::CpuBuffer,
     events,
     layout::Layout,
-    map_state::{
-        MapState,
-        SubbufIds, //
-    },
+    map_state::MapState,
     meta::Counters,
     raw::{
         self,
@@ -33,7 +30,7 @@ use super::{
         CompletePage,
         ReaderPage, //
     },
-    ring, //
+    ring::SubbufIds, //
 };
 use kernel::{
     prelude::*,
@@ -126,11 +123,6 @@ impl<'a> ReaderGuard<'a> {
         self.cpu.load(fields::cpu::USER_MAPPED) != 0
     }
 
-    /// Whether the pages must stay valid for the next boot, and so may not be marked.
-    pub(crate) fn is_persistent(&self) -> bool {
-        self.buffer().is_persistent()
-    }
-
     /// Whether no event waits to be read.
     pub(crate) fn is_empty(&self) -> bool {
         self.buffer().is_empty()
@@ -210,10 +202,6 @@ impl<'a> ReaderGuard<'a> {
         if !self.page().is_linear() {
             return Err(ENODEV);
         }
-        if self.is_persistent() {
-            ring::find_ids(&mut self.cpu, ids)
-        } else {
-            ring::give_ids(&mut self.cpu, ids)
-        }
+        ids.fill(&mut self.cpu)
     }
 }

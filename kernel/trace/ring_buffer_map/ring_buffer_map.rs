@@ -81,7 +81,8 @@ const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
 /// `cpu_buffer` must be valid and not one of a remote buffer, and its `reader_lock` be held.
 #[export]
 pub unsafe extern "C" fn rb_update_meta_page(cpu_buffer: *mut c::ring_buffer_per_cpu) {
-    // SAFETY: By the safety requirements of this function.
+    // SAFETY: By the safety requirements of this function. Any value may be stored under
+    // `ReaderLock`.
     let cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast())) };
 
     ReaderGuard::locked(cpu).publish();

@@ -20,35 +20,25 @@ use kernel::{
     cacheflush::flush_kernel_vmap_range,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        barrier::{
-            smp_mb,
-            Full, //
-        }, //
+    sync::atomic::{
+        Relaxed,
+        Release, //
     }, //
 };
 
 impl<'a> Shared<'a, ring_buffer_per_cpu> {
     /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
+    ///
+    /// The caller must have excluded snapshots, which give a buffer another parent.
     pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
-        loop {
-            let parent = self.parent();
-            // A resize in progress holds the mutex.
-            let _resizing = parent.lock(fields::buffer::MUTEX).lock();
+        let parent = self.parent();
+        // A resize in progress holds the mutex.
+        let _resizing = parent.lock(fields::buffer::MUTEX).lock();
 
-            self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+        self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
 
-            // INVARIANT: The unit was added just above.
-            let disabled = ResizeDisabled(self);
-
-            // A snapshot may have given the buffer another parent in between, but does not while a
-            // resize is in progress. So either the parent has changed, or resizing is disabled.
-            smp_mb(Full);
-            if self.parent().as_ptr() == parent.as_ptr() {
-                return disabled;
-            }
-        }
+        // INVARIANT: The unit was added just above.
+        ResizeDisabled(self)
     }
 
     /// The `struct trace_buffer` that the buffer belongs to.
@@ -114,7 +104,11 @@ impl<'a> ResizeDisabled<'a> {
 
 impl Drop for ResizeDisabled<'_> {
     fn drop(&mut self) {
-        self.0.atomic(fields::cpu::RESIZE_DISABLED).add(-1, Relaxed);
+        // Orders what was loaded of the sub-buffers before the store. A resize that finds 0 frees
+        // them only after that test.
+        self.0
+            .atomic(fields::cpu::RESIZE_DISABLED)
+            .fetch_add(-1, Release);
     }
 }
 
@@ -223,7 +217,7 @@ pub(crate) struct Numbering<'a> {
     page: *mut buffer_page,
     /// The one behind `page`.
     next: RingPage<'a>,
-    head: *mut buffer_page,
+    head: Shared<'a, buffer_page>,
     id: u32,
 }
 
@@ -245,7 +239,7 @@ impl<'a> Numbering<'a> {
         // INVARIANT: It was tested above that the buffer is not persistent.
         Ok(Self {
             page,
-            head: next.page().as_ptr(),
+            head: next.page(),
             next,
             id: 0,
         })
@@ -271,9 +265,10 @@ impl<'a> Numbering<'a> {
         page
     }
 
-    /// Whether the next sub-buffer is the head page again.
+    /// Whether each sub-buffer of the ring has got one id: the next one is the head page, which has
+    /// kept the id that it got as the first.
     pub(crate) fn is_complete(&self) -> bool {
-        self.page == self.head
+        self.page == self.head.as_ptr() && id_of_word(self.head.load(fields::page::ID)) == 1
     }
 }
 
