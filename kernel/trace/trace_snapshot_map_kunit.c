@@ -205,6 +205,9 @@ static void d22_snapshot_is_preempted(struct kunit *test)
 	unsigned long addr;
 	int cpu;
 
+	if (preempt_model_none() || preempt_model_voluntary())
+		kunit_skip(test, "the kernel is not preemptible");
+
 	self->cond.update = snapshot_map_test_look;
 	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	snapshots = kthread_run_on_cpu(snapshot_map_test_snapshots, self, cpu,
