@@ -166,7 +166,7 @@ static inline int klog_complaints(int fd)
 {
 	static const char * const bad[] = {
 		"WARNING:", "BUG:", "Oops", "possible circular locking",
-		"rcu_sched self-detected stall", "soft lockup",
+		"self-detected stall", "detected stalls", "soft lockup",
 	};
 	char buf[2048];
 	ssize_t len;
