@@ -48,6 +48,7 @@ help:
 	@echo "  CMD='...'                what the guest runs, as root, with tracefs mounted"
 	@echo '  ALLOW_WARN=1             a kernel warning is printed, but no error'
 	@echo '  SUITES="host vm"         of make test, these only'
+	@echo '  C_IMPL=c|c-fixed         of make bench: the C kernel without the fixes, or with them (c)'
 	@echo '  RECORD=1                 of make bench: keep the figures, for the gate of make test'
 	@echo '  OPERATIONS=n SEED=n      of make soak: how many, and to begin again with this seed'
 	@echo '  MUTANTS=n|all SEED=n     of make mutants: how many changes of the kernel files, and which'

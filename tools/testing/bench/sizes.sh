@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# sizes.sh c|rust: how large the mapping's code is, as figures of ringbench: the
+# sizes.sh c|c-fixed|rust: how large the mapping's code is, as figures of ringbench: the
 # sizes of functions and of named data. The tests, which a kernel with KUnit has,
 # do not count.
 #
@@ -32,8 +32,8 @@ shared() {
 
 read -r shims shims_data < <(shared rust '^((rb|trace)_map_|tracing_buffers_(mmap|may_split|vmops))')
 case ${1:-} in
-c)
-	read -r text data < <(shared c .)
+c | c-fixed)
+	read -r text data < <(shared "$1" .)
 	read -r other_text other_data < <(shared rust .)
 	text=$((text - other_text + shims))
 	data=$((data - other_data + shims_data))
