@@ -103,7 +103,7 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
     if !swapped {
         // The writer has committed more to the page meanwhile, or is stuck past its end.
         reader.replace_missed(reported);
-    } else if found {
+    } else if found && reader.missed() != MissedEvents::NONE {
         report_missed(reader);
     }
     if !found || reader.is_empty() {
@@ -112,15 +112,12 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
     reader.consume(MAX_EVENTS_PER_LOCK)
 }
 
-/// Reports the events that were lost before the reader page, if any, unless that was done.
+/// Reports the events that were lost before the reader page, which has not been done yet.
 ///
 /// The meta-page has their number in any case. A complete page is marked, too.
 fn report_missed(reader: &mut Consumer<'_>) {
     let missed = reader.replace_missed(MissedEvents::NONE);
 
-    if missed == MissedEvents::NONE {
-        return;
-    }
     if let Some(mut page) = reader.complete_page() {
         page.mark_missed(missed);
         return;
