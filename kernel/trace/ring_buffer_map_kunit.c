@@ -105,6 +105,34 @@ static void rb_map_test_open_new(struct kunit *test, unsigned int flags)
 			 raw_smp_processor_id());
 }
 
+/* A persistent buffer, with so many pages of memory for each CPU. */
+static struct trace_buffer *rb_map_test_persistent(struct kunit *test,
+						   unsigned int pages)
+{
+	unsigned long size = (unsigned long)nr_cpu_ids * pages * PAGE_SIZE;
+	struct trace_buffer *buffer;
+	void *memory;
+
+	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, memory);
+	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+					 (unsigned long)memory, size, 0);
+	if (!buffer)
+		free_pages_exact(memory, size);
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	return buffer;
+}
+
+/* What the next boot makes of the memory of a persistent buffer. */
+static struct trace_buffer *rb_map_test_reboot(struct trace_buffer *buffer)
+{
+	unsigned long start = buffer->range_addr_start;
+	unsigned long size = buffer->range_addr_end - start;
+
+	ring_buffer_free(buffer);
+	return ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0, start, size, 0);
+}
+
 static unsigned long rb_map_test_map_pages(struct rb_map_test *self,
 					   unsigned long pages)
 {
@@ -536,14 +564,7 @@ static void d4_loss_stays(struct kunit *test)
 
 static void d4_loss_stays_persistent(struct kunit *test)
 {
-	unsigned long size = (unsigned long)nr_cpu_ids * 4 * PAGE_SIZE;
-	void *memory;
-
-	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, memory);
-	rb_map_test_open(test, ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
-						       (unsigned long)memory,
-						       size, 0),
+	rb_map_test_open(test, rb_map_test_persistent(test, 4),
 			 raw_smp_processor_id());
 	rb_map_test_loss_stays(test);
 }
@@ -566,21 +587,15 @@ static void d4_loss_reported_by_another_reader(struct kunit *test)
 	rb_map_test_unmap(test);
 }
 
-/* A boot is a new buffer in the memory of the old one. It keeps marked pages. */
+/* The next boot keeps pages on which a loss is marked. */
 static void d6_marked_page_is_kept(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	unsigned long size = (unsigned long)nr_cpu_ids * 8 * PAGE_SIZE;
 	struct buffer_data_page *data;
 	struct trace_buffer *buffer;
 	unsigned long entries;
-	void *memory;
 
-	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, memory);
-	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
-					 (unsigned long)memory, size, 0);
-	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	buffer = rb_map_test_persistent(test, 8);
 	self->buffer = buffer;
 	self->cpu = raw_smp_processor_id();
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
@@ -588,10 +603,8 @@ static void d6_marked_page_is_kept(struct kunit *test)
 	/* As GET_READER does, without room for a number. */
 	data = buffer->buffers[self->cpu]->head_page->page;
 	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
-	ring_buffer_free(buffer);
 
-	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
-					 (unsigned long)memory, size, 0);
+	buffer = rb_map_test_reboot(buffer);
 	rb_map_test_open(test, buffer, self->cpu);
 	KUNIT_EXPECT_EQ(test, entries,
 			ring_buffer_entries_cpu(buffer, self->cpu));
@@ -599,32 +612,24 @@ static void d6_marked_page_is_kept(struct kunit *test)
 
 /*
  * A persistent buffer of which a page does not survive the boot: it is not known
- * how many events that were. A boot is a new buffer in the memory of the old one.
+ * how many events that were.
  */
 static void d5_unknown_loss(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	unsigned long size = (unsigned long)nr_cpu_ids * 16 * PAGE_SIZE;
 	unsigned int kept = 3 * RB_MAP_TEST_EVENTS;
 	struct trace_buffer *buffer;
 	struct buffer_page *page;
-	void *memory;
 
-	memory = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, memory);
-	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
-					 (unsigned long)memory, size, 0);
-	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	buffer = rb_map_test_persistent(test, 16);
 	self->buffer = buffer;
 	rb_map_test_write(self, 4 * RB_MAP_TEST_EVENTS);
 	/* The second page. */
 	page = buffer->buffers[raw_smp_processor_id()]->head_page;
 	page = list_entry(page->list.next, struct buffer_page, list);
 	local_add(PAGE_SIZE, &page->page->commit);
-	ring_buffer_free(buffer);
 
-	buffer = ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
-					 (unsigned long)memory, size, 0);
+	buffer = rb_map_test_reboot(buffer);
 	rb_map_test_open(test, buffer, raw_smp_processor_id());
 	KUNIT_ASSERT_EQ(test, kept,
 			ring_buffer_entries_cpu(buffer, self->cpu));
