@@ -18,6 +18,7 @@ FIXTURE(memory) {
 	struct instance	inst;
 	struct instance	watch;
 	struct mapping	map;
+	int		klog;
 };
 
 FIXTURE_SETUP(memory)
@@ -25,6 +26,7 @@ FIXTURE_SETUP(memory)
 	char filter[128];
 
 	self->map.fd = -1;
+	self->klog = klog_open();
 	ASSERT_EQ(pin_to_cpu(CPU), 0);
 	ASSERT_EQ(instance_create(&self->inst), 0);
 	/* What the kernel does for this process, counted in an instance beside. */
@@ -42,6 +44,8 @@ FIXTURE_TEARDOWN(memory)
 	mapping_close(&self->map);
 	EXPECT_EQ(instance_destroy(&self->watch), 0);
 	EXPECT_EQ(instance_destroy(&self->inst), 0);
+	EXPECT_EQ(klog_complaints(self->klog), 0);
+	close(self->klog);
 }
 
 static __s64 allocations(const struct instance *watch)
@@ -57,8 +61,8 @@ TEST_F_TIMEOUT(memory, d9_no_contiguous_memory, 120)
 	__s64 before;
 	int pipes[2];
 
-	ASSERT_EQ(instance_write(&self->inst, "per_cpu/cpu0/buffer_size_kb",
-				 "65536"), 0);
+	ASSERT_EQ(instance_write_long(&self->inst, "per_cpu/cpu0/buffer_size_kb",
+				      BUFFER_KB), 0);
 
 	/* An array for as many pages as the buffer has is seen. */
 	before = allocations(&self->watch);
@@ -71,8 +75,13 @@ TEST_F_TIMEOUT(memory, d9_no_contiguous_memory, 120)
 	EXPECT_EQ(allocations(&self->watch), before);
 	EXPECT_GT(self->map.data_len, BUFFER_KB * 1024);
 
+	mapping_close(&self->map);
+
 	close(pipes[0]);
 	close(pipes[1]);
+	/* What follows resizes it to several times its size. */
+	ASSERT_EQ(instance_resize(&self->inst, 0, 32), 0);
+	EXPECT_STREQ(instance_busy(&self->inst, CPU) ?: "free", "free");
 }
 
 TEST_HARNESS_MAIN

@@ -565,8 +565,9 @@ TEST_F(defects, d16_trace_pipe_waits)
 	kill(reader, SIGKILL);
 	for (i = 0; i < 20 && !waitpid(reader, &status, WNOHANG); i++)
 		sleep_ms(100);
-	ASSERT_LT(i, 20);
-	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_LT(i, 20);
+	if (i < 20)
+		EXPECT_TRUE(WIFSIGNALED(status));
 	/* A reset ends the loop as well. */
 	EXPECT_EQ(instance_reset(&self->inst), 0);
 	if (i == 20)
