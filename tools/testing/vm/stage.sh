@@ -69,6 +69,12 @@ fixed_defects() {
 		tr ' ' '\n' | sort -u -V
 }
 
+# claimed LIST CASE: whether the list has the defect of the case, or the case.
+claimed() {
+	local id=${2%%_*}
+	[[ " $1 " == *" ${id^^} "* || " $1 " == *" $2 "* ]]
+}
+
 # stage_patches FROM TO [PATCH...]: all but the fixes of the C implementation,
 # and then these patches, or a message on the first that fails.
 stage_patches() {

@@ -104,8 +104,9 @@ impl<'a> ResizeDisabled<'a> {
 
 impl Drop for ResizeDisabled<'_> {
     fn drop(&mut self) {
-        // Orders what was loaded of the sub-buffers before the store. A resize that finds 0 frees
-        // them only after that test.
+        // Orders what was loaded of the sub-buffers before the store. Pairs with the tests in
+        // ring_buffer_resize() and ring_buffer_subbuf_order_set(), which free sub-buffers only if
+        // they find 0.
         self.0
             .atomic(fields::cpu::RESIZE_DISABLED)
             .fetch_add(-1, Release);

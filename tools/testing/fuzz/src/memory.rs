@@ -75,19 +75,19 @@ impl Memory {
 /// the process keeps.
 fn mapping_pages() -> Option<(i64, String)> {
     let stacks = fs::read_to_string(PAGE_OWNER).ok()?;
+    let others = ["slab", "pte_alloc", "pmd_alloc"];
+    let ours = |stack: &&str| {
+        stack.contains("ring_buffer_map") && !others.iter().any(|other| stack.contains(other))
+    };
     let (mut pages, mut places) = (0, String::new());
-    for stack in stacks.split("\n\n") {
-        let others = ["slab", "pte_alloc", "pmd_alloc"];
-        if !stack.contains("ring_buffer_map") || others.iter().any(|other| stack.contains(other)) {
-            continue;
-        }
-        if let Some((_, rest)) = stack.split_once("nr_base_pages: ") {
-            let number = rest.lines().next()?.trim().parse::<i64>().ok()?;
-            if number != 0 {
-                pages += number;
-                let place: Vec<_> = stack.lines().map(str::trim).collect();
-                places += &format!(" {};", place.join(" "));
-            }
+    for stack in stacks.split("\n\n").filter(ours) {
+        let number = stack
+            .split_once("nr_base_pages: ")
+            .and_then(|(_, rest)| rest.lines().next()?.trim().parse::<i64>().ok());
+        if let Some(number @ 1..) = number {
+            let place: Vec<_> = stack.lines().map(str::trim).collect();
+            pages += number;
+            places += &format!(" {};", place.join(" "));
         }
     }
     Some((pages, places))

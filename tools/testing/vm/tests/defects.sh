@@ -55,12 +55,6 @@ note() {
 # has LIST WORD
 has() { [[ " $1 " == *" $2 "* ]]; }
 
-# claimed LIST CASE: whether it has the defect, or this case of it.
-claimed() {
-	local id=${2%%_*}
-	has "$1" "${id^^}" || has "$1" "$2"
-}
-
 # What the patches say they fix: in every kernel, and in C by patches/fixes.
 common=$(fixed_defects "$TOP/patches/common" | xargs)
 fixed=$(fixed_defects "$TOP/patches/fixes" | xargs)

@@ -60,12 +60,6 @@ outcome() {
 common=$(fixed_defects "$TOP/patches/common" | xargs)
 fixed=$(fixed_defects "$TOP/patches/fixes" | xargs)
 
-# claimed LIST CASE: whether it has the defect, or this case of it.
-claimed() {
-	local id=${2%%_*}
-	[[ " $1 " == *" ${id^^} "* || " $1 " == *" $2 "* ]]
-}
-
 for source in "$TOP"/kernel/trace/*_map_kunit.c; do
 	suite=$(sed -nE 's/^\t\.name\t*= "(.*)",$/\1/p' "$source")
 	cases=$(sed -nE 's/^\tKUNIT_CASE(_SLOW)?\(([a-z0-9_]+)\).*/\2/p' "$source")
