@@ -313,10 +313,11 @@ impl Mapped<'_> {
         let data = subbuf.load(fields::page::DATA);
 
         // SAFETY: A sub-buffer has its memory, which is not null. By the invariants of `MapState`
-        // it is in the linear map, and is freed with the sub-buffer only, which stays. It has
-        // `subbuf_pages()` pages. `insert_into()`, the only caller, hands the page to nothing but
-        // `vm_insert_pages()`, which refuses an area that user space can write to. So references to
-        // what is committed may rely on it.
+        // it is in the linear map, and is freed with the sub-buffer only, which stays. That gives
+        // back a reference, and range_is_referenced() keeps the memory of a persistent buffer. It
+        // has `subbuf_pages()` pages. `insert_into()`, the only caller, hands the page to nothing
+        // but `vm_insert_pages()`, which refuses an area that user space can write to. So
+        // references to what is committed may rely on it.
         Some(unsafe {
             let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Instances whose buffer is in memory reserved at boot: the one in labelled
- * memory maps, the one at a fixed address and the backup of one do not.
+ * memory maps, the one at a fixed address and the backup of one do not. Removing
+ * an instance gives its memory back, unless a pipe has a part of it (D23).
  *
- * vm: MEM=1024 APPEND="reserve_mem=20M:2M:trace trace_instance=boot_mapped@trace trace_instance=boot_backup=boot_mapped memmap=8M!0x30000000 trace_instance=boot_fixed@0x30000000:8M"
+ * vm: MEM=1024 APPEND="reserve_mem=20M:2M:trace trace_instance=boot_mapped@trace reserve_mem=4M:2M:free trace_instance=boot_free@free reserve_mem=4M:2M:piped trace_instance=boot_piped@piped trace_instance=boot_backup=boot_mapped memmap=8M!0x30000000 trace_instance=boot_fixed@0x30000000:8M"
  */
+#include <sys/uio.h>
+
 #include "mapping.h"
 
 #define CPU	0
@@ -221,6 +224,101 @@ TEST_F(persistent, b6_backup)
 	if (access(TRACEFS "/instances/boot_backup", F_OK))
 		SKIP(return, "not booted with a backup instance");
 	check_no_device(_metadata, "boot_backup");
+}
+
+/* Removal ------------------------------------------------------------------ */
+
+#define REMOVED_KB	4096
+
+static long mem_total_kb(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	long kb = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "MemTotal: %ld kB", &kb) != 1)
+		kb = -1;
+	fclose(file);
+	return kb;
+}
+
+FIXTURE(removed) {
+	struct instance	inst;
+	struct mapping	map;
+	int		pipe[2];
+	int		klog;
+};
+
+FIXTURE_VARIANT(removed) {
+	const char	*name;
+	bool		piped;
+};
+
+FIXTURE_VARIANT_ADD(removed, control) {
+	.name = "boot_free",
+};
+
+FIXTURE_VARIANT_ADD(removed, in_a_pipe) {
+	.name = "boot_piped",
+	.piped = true,
+};
+
+FIXTURE_SETUP(removed)
+{
+	char path[256];
+
+	self->map.fd = -1;
+	self->inst.raw_fd = -1;
+	self->klog = klog_open();
+	ASSERT_EQ(pipe(self->pipe), 0);
+	ASSERT_EQ(pin_to_cpu(CPU), 0);
+	snprintf(path, sizeof(path), TRACEFS "/instances/%s", variant->name);
+	if (access(path, F_OK))
+		SKIP(return, "not booted with %s", variant->name);
+	ASSERT_EQ(instance_attach(&self->inst, variant->name), 0);
+	ASSERT_EQ(instance_reset(&self->inst), 0);
+}
+
+FIXTURE_TEARDOWN(removed)
+{
+	mapping_close(&self->map);
+	instance_detach(&self->inst);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+	EXPECT_EQ(klog_complaints(self->klog), 0);
+	close(self->klog);
+}
+
+/*
+ * The pipe shows the page as it was, and the memory stays reserved. Without a
+ * pipe it becomes free memory.
+ */
+TEST_F(removed, d23_memory_is_freed_unless_referenced)
+{
+	char before[4096], after[sizeof(before)];
+	struct iovec page = { .iov_len = sizeof(before) };
+	long total;
+
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	ASSERT_EQ(markers_write(&self->inst, 0, 20, 1000), 0);
+	ASSERT_EQ(get_reader(self->map.fd), 0);
+	page.iov_base = (void *)mapping_reader(&self->map);
+	memcpy(before, page.iov_base, sizeof(before));
+	if (variant->piped)
+		ASSERT_EQ(vmsplice(self->pipe[1], &page, 1, 0), sizeof(before));
+	mapping_close(&self->map);
+
+	total = mem_total_kb();
+	ASSERT_GT(total, 0);
+	ASSERT_EQ(instance_destroy(&self->inst), 0);
+	if (!variant->piped) {
+		EXPECT_EQ(mem_total_kb(), total + REMOVED_KB);
+		return;
+	}
+	EXPECT_EQ(mem_total_kb(), total);
+	ASSERT_EQ(read(self->pipe[0], after, sizeof(after)), sizeof(after));
+	EXPECT_EQ(memcmp(before, after, sizeof(before)), 0);
 }
 
 TEST_HARNESS_MAIN
