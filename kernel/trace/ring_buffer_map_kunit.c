@@ -520,6 +520,39 @@ static void d15_page_too_many(struct kunit *test)
 }
 
 /*
+ * If a reader does not find the head page, it finds nothing. Once the head page
+ * is back, it finds the next event.
+ */
+static void d24_no_head_page(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct list_head *prev, *next;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS + 1);
+	for (int i = 0; i < RB_MAP_TEST_EVENTS; i++)
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer,
+								self->cpu, NULL,
+								NULL));
+	prev = self->cpu_buffer->head_page->list.prev;
+	next = prev->next;
+	KUNIT_ASSERT_EQ(test, (unsigned long)next & RB_FLAG_MASK, RB_PAGE_HEAD);
+	prev->next = (void *)((unsigned long)next & ~RB_FLAG_MASK);
+	kunit_warning_suppress(test) {
+		for (int i = 0; i < 2; i++)
+			KUNIT_EXPECT_NULL(test, ring_buffer_peek(self->buffer,
+								 self->cpu,
+								 NULL, NULL));
+	}
+	prev->next = next;
+	for (int i = 0; i < RB_MAP_TEST_EVENTS + 1; i++)
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer,
+								self->cpu, NULL,
+								NULL));
+	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(self->buffer, self->cpu));
+}
+
+/*
  * The number of lost events stays in the meta-page for as long as the page is
  * the reader's. The buffer has two pages in the ring. Both are filled, and a
  * write that overwrites one of them is taken back. So nothing follows the other.
@@ -736,6 +769,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d15_pages_missing),
 	KUNIT_CASE(d15_page_too_many),
 	KUNIT_CASE_SLOW(d19_no_event_is_skipped),
+	KUNIT_CASE(d24_no_head_page),
 	{}
 };
 
