@@ -14,8 +14,7 @@ use core::ffi::c_void;
 ///
 /// Where data caches are indexed by virtual addresses, a page that is mapped at a kernel address
 /// and at another one can be stale at the latter. After this call the memory of the pages is
-/// current. The function does nothing where caches are coherent. It does not sleep. On parisc with
-/// `CONFIG_SMP`, interrupts must be enabled, as all CPUs flush.
+/// current. The function does nothing where caches are coherent. It does not sleep.
 ///
 /// Mirrors `flush_kernel_vmap_range()`.
 ///

@@ -78,8 +78,8 @@ static unsigned int count_events(const char *pos, const char *end)
 /*
  * The kernel stores the ID after what belongs to the reader page. Pairs with
  * the smp_store_release() in rb_update_meta_page(), or the smp_wmb() in
- * MetaWriter::publish() of the Rust implementation. What is loaded after the ID
- * is at least as new.
+ * MetaWriter::publish() of the Rust implementation. What is loaded of the
+ * meta-page after the ID is at least as new.
  */
 static __u32 reader_id(const struct trace_buffer_meta *meta)
 {

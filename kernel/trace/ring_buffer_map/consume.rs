@@ -10,10 +10,11 @@ use super::{
         Rest, //
     }, //
 };
+use core::num::NonZeroUsize;
 use kernel::prelude::*;
 
 /// How many events are walked in one critical section.
-const MAX_EVENTS_PER_LOCK: usize = 128;
+const MAX_EVENTS_PER_LOCK: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
 /// Refreshes the meta-page if there is nothing to consume, and returns whether there is nothing.
 ///

@@ -19,7 +19,10 @@ pub(crate) struct Ids<T> {
 }
 
 impl<T: Copy> Ids<T> {
-    const PART: usize = PAGE_SIZE / size_of::<T>();
+    const PART: usize = {
+        assert!(size_of::<T>() <= PAGE_SIZE);
+        PAGE_SIZE / size_of::<T>()
+    };
 
     /// Allocates a table of `nr` entries, all of them `empty`. May sleep.
     pub(crate) fn new(nr: usize, empty: T) -> Result<Self> {

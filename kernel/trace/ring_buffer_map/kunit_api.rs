@@ -5,10 +5,14 @@
 //! They map a buffer that is not one of an instance, so that there are no snapshots to exclude.
 
 use super::{
+    bindings::trace_buffer,
     buffer::TraceBuffer,
     consume,
     mapping,
-    raw::Shared, //
+    raw::{
+        Settled,
+        Shared, //
+    }, //
 };
 use kernel::{
     bindings as c,
@@ -22,7 +26,7 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// - `buffer` must be valid.
+/// - `buffer` must be valid, and not one of an instance.
 /// - `vma` must be valid and be set up by an mmap file operation, with the mmap lock held for
 ///   writing.
 #[export]
@@ -32,10 +36,17 @@ pub unsafe extern "C" fn ring_buffer_map(
     vma: *mut c::vm_area_struct,
 ) -> c_int {
     // SAFETY: By the safety requirements of this function. The kernel crate has another type for
-    // the same C struct.
-    let (buffer, vma) = unsafe { (Shared::from_raw(buffer.cast()), VmaNew::from_raw(vma)) };
+    // the same C struct. Only the buffers of instances have snapshots.
+    let (cpu, vma) = unsafe {
+        let buffer = Shared::<trace_buffer>::from_raw(buffer.cast());
 
-    from_result(|| mapping::map(TraceBuffer::new(buffer).cpu(cpu)?, vma).map(|()| 0))
+        (
+            buffer.cpu_buffer(cpu).map(|cpu| Settled::assume(cpu)),
+            VmaNew::from_raw(vma),
+        )
+    };
+
+    from_result(|| mapping::map(cpu.ok_or(EINVAL)?, vma).map(|()| 0))
 }
 
 /// Counts one VMA less, see [`mapping::unmap`].

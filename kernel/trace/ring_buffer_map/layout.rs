@@ -12,7 +12,7 @@
 /// # Invariants
 ///
 /// `(nr_subbufs + 1) << order` does not overflow, and `order < usize::BITS`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     nr_subbufs: usize,
     order: u32,

@@ -28,6 +28,7 @@ use super::{
         MappingLock,
         ReaderLock,
         ResizeDisabled,
+        Settled,
         Shared, //
     },
     reader_state::ReaderGuard,
@@ -43,7 +44,7 @@ use core::{
 use kernel::{
     mm::virt::VmaMixedMap,
     page::{
-        BorrowedPage,
+        ReadOnlyPage,
         PAGE_SIZE, //
     },
     prelude::*,
@@ -55,9 +56,9 @@ use kernel::{
 /// # Invariants
 ///
 /// While C's per-CPU buffer points to the value, `ids` has the sub-buffers of that buffer, whose
-/// memory is in the linear map, and a [`ResizeDisabled`] was left to the buffer. So the sub-buffers
-/// do not change: they are not resized, and readers copy from a mapped buffer instead of taking its
-/// pages.
+/// memory is in the linear map, `layout` is its layout, and a [`ResizeDisabled`] of the buffer was
+/// left to it. So the sub-buffers do not change: they are not resized, and readers copy from a
+/// mapped buffer instead of taking its pages.
 pub(crate) struct MapState {
     layout: Layout,
     ids: SubbufIds,
@@ -137,18 +138,17 @@ impl<'a> MappingGuard<'a> {
         unsafe { MapState::of(*self.cpu).as_ref() }.map(Mapped)
     }
 
-    /// Counts one more VMA; the first makes the buffer a mapped one. May sleep.
-    ///
-    /// The caller must have excluded snapshots, see `disable_resize()`.
+    /// Counts one more VMA of `buffer`, which is the one of this guard; the first makes it a mapped
+    /// one. May sleep.
     ///
     /// # Errors
     ///
     /// - `EBUSY`: there are too many VMAs.
-    /// - Those of the first VMA: `E2BIG` if there are more sub-buffers than ids, `EIO` if the list
-    ///   of sub-buffers is corrupt, `ENOMEM`.
-    pub(crate) fn add_user(&mut self) -> Result {
+    /// - Those of the first VMA: `EINVAL` if the guard is of another buffer, `E2BIG` if there are
+    ///   more sub-buffers than ids, `EIO` if the list of sub-buffers is corrupt, `ENOMEM`.
+    pub(crate) fn add_user(&mut self, buffer: Settled<'a>) -> Result {
         let Some(users) = NonZeroU32::new(self.users()) else {
-            return self.map();
+            return self.map(buffer.disable_resize());
         };
 
         self.set_users(users.checked_add(1).ok_or(EBUSY)?);
@@ -185,8 +185,7 @@ impl<'a> MappingGuard<'a> {
     /// Makes the buffer a mapped one with one VMA, in one critical section.
     ///
     /// From there on, other readers copy the pages of the buffer instead of taking them.
-    fn map(&mut self) -> Result {
-        let resize = self.cpu.disable_resize();
+    fn map(&mut self, resize: ResizeDisabled<'a>) -> Result {
         let layout = CpuBuffer::new(*self.cpu).layout().ok_or(E2BIG)?;
 
         if layout.nr_subbufs() > 1 << RB_STATIC_BITS {
@@ -235,17 +234,25 @@ impl<'a> BothGuard<'_, 'a> {
 
     /// Fills `state` and links it to C's buffer, which is not mapped yet, with one VMA.
     fn link(mut self, state: &mut Option<KBox<MapState>>, resize: ResizeDisabled<'a>) -> Result {
+        let cpu = *self.mapping.cpu;
+
         if let Some(state) = state {
             self.reader.fill_ids(&mut state.ids)?;
         }
+        if !resize.is_of(cpu) {
+            return Err(EINVAL);
+        }
 
         let state = state
-            .take_if(|state| state.ids.are_of(*self.mapping.cpu))
+            .take_if(|state| {
+                state.ids.are_of(cpu) && CpuBuffer::new(cpu).layout() == Some(state.layout)
+            })
             .ok_or(EINVAL)?;
         let layout = state.layout;
 
         // INVARIANT: The table has the sub-buffers of this buffer. They were entered just above,
-        // with the lock held. The unit is left below.
+        // with the lock held. Its layout is that of the state. It is the buffer of the unit, which
+        // is left below.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);
@@ -289,7 +296,7 @@ impl Mapped<'_> {
 
         let pages = (0..len).map_while(|index| match layout.slot(pgoff + index) {
             Slot::Meta => Some(self.0.meta.page()),
-            Slot::Padding => Some(BorrowedPage::zero_page(area.start() + index * PAGE_SIZE)),
+            Slot::Padding => Some(ReadOnlyPage::zero_page(area.start() + index * PAGE_SIZE)),
             Slot::SubBuffer { id, page } => self.subbuf_page(id, page),
         });
 
@@ -301,27 +308,24 @@ impl Mapped<'_> {
     }
 
     /// Page `page` of the sub-buffer with the id `id`, if there is one.
-    fn subbuf_page(&self, id: usize, page: usize) -> Option<BorrowedPage<'_>> {
+    fn subbuf_page(&self, id: usize, page: usize) -> Option<ReadOnlyPage<'_>> {
         if page >= self.0.layout.subbuf_pages() {
             return None;
         }
 
         let subbuf = self.0.ids.get(id)?;
 
-        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays.
-        let subbuf = unsafe { Shared::<buffer_page>::from_raw(subbuf.as_ptr()) };
-        let data = subbuf.load(fields::page::DATA);
-
-        // SAFETY: A sub-buffer has its memory, which is not null. By the invariants of `MapState`
-        // it is in the linear map, and is freed with the sub-buffer only, which stays. That gives
-        // back a reference, and range_is_referenced() keeps the memory of a persistent buffer. It
-        // has `subbuf_pages()` pages. `insert_into()`, the only caller, hands the page to nothing
-        // but `vm_insert_pages()`, which refuses an area that user space can write to. So
-        // references to what is committed may rely on it.
+        // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays. It has its
+        // memory, which is not null, of `subbuf_pages()` pages. By the same invariants that is in
+        // the linear map, and is freed with the sub-buffer only. Freeing it gives back a reference
+        // to each page. Only the memory of a persistent buffer is freed regardless of references;
+        // __remove_instance() does that if there are none, and no mapping that more could be taken
+        // from.
         Some(unsafe {
+            let data = Shared::<buffer_page>::from_raw(subbuf.as_ptr()).load(fields::page::DATA);
             let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);
 
-            BorrowedPage::from_virt(data.cast())
+            ReadOnlyPage::from_virt(data.cast())
         })
     }
 }

@@ -2,7 +2,10 @@
 
 //! Mapping and unmapping the buffer of a CPU.
 
-use super::buffer::CpuBuffer;
+use super::{
+    buffer::CpuBuffer,
+    raw::Settled, //
+};
 use kernel::{
     mm::virt::{
         flags,
@@ -13,9 +16,7 @@ use kernel::{
     types::ScopeGuard, //
 };
 
-/// Maps the buffer of `cpu` into `vma` and counts the VMA as a user. May sleep.
-///
-/// The caller must have excluded snapshots, if the buffer is one of an instance.
+/// Maps the buffer `cpu` into `vma` and counts the VMA as a user. May sleep.
 ///
 /// Mirrors C's `ring_buffer_map()`.
 ///
@@ -30,11 +31,11 @@ use kernel::{
 /// - `ENOMEM`.
 ///
 /// On any error the buffer is as before, but for ids of its sub-buffers, which nobody uses.
-pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
+pub(crate) fn map(cpu: Settled<'_>, vma: &VmaNew) -> Result {
     let area = seal(vma)?;
-    let mut guard = cpu.lock_mapping();
+    let mut guard = CpuBuffer::new(cpu.cpu_buffer()).lock_mapping();
 
-    guard.add_user()?;
+    guard.add_user(cpu)?;
     let guard = ScopeGuard::new_with_data(guard, |mut guard| {
         // The buffer has at least the user that was added.
         let _ = guard.remove_user();
@@ -46,8 +47,8 @@ pub(crate) fn map(cpu: CpuBuffer<'_>, vma: &VmaNew) -> Result {
 }
 
 /// Counts one more VMA of a mapped buffer. May sleep. Mirrors C's `ring_buffer_map_dup()`.
-pub(crate) fn dup(cpu: CpuBuffer<'_>) {
-    let mut guard = cpu.lock_mapping();
+pub(crate) fn dup(cpu: Settled<'_>) {
+    let mut guard = CpuBuffer::new(cpu.cpu_buffer()).lock_mapping();
 
     if guard.mapped().is_none() {
         kernel::warn_on!(true);
@@ -55,7 +56,7 @@ pub(crate) fn dup(cpu: CpuBuffer<'_>) {
     }
     // The VMA exists and cannot be refused. If there are too many users, the count stays at its
     // limit, and the buffer mapped.
-    let _ = guard.add_user();
+    let _ = guard.add_user(cpu);
 }
 
 /// Counts one VMA less. The buffer is unmapped with the last one. May sleep.

@@ -23,8 +23,8 @@ use core::{
 use kernel::{
     alloc::flags::GFP_USER,
     page::{
-        BorrowedPage,
         Page,
+        ReadOnlyPage,
         PAGE_SIZE, //
     },
     prelude::*,
@@ -96,8 +96,8 @@ impl MetaPage {
     }
 
     /// The page, to map it.
-    pub(crate) fn page(&self) -> BorrowedPage<'_> {
-        BorrowedPage::from(&self.page)
+    pub(crate) fn page(&self) -> ReadOnlyPage<'_> {
+        ReadOnlyPage::from(&self.page)
     }
 }
 
@@ -134,8 +134,9 @@ impl<'a> MetaWriter<'a> {
         meta.store(fields::meta::PAGES_LOST, counters.pages_lost);
         meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
 
-        // User space that sees the id of a new reader page must see what belongs to it. Pairs with
-        // the acquiring load in reader_id() of the sample and of the kselftests.
+        // User space that sees the id of a new reader page must see the fields that were stored
+        // with it. Pairs with the acquiring load in reader_id() of the sample and of the
+        // kselftests.
         smp_mb(Write);
         meta.store(fields::meta::READER_ID, reader_id);
         meta.flush();

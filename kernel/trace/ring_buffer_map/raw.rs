@@ -45,7 +45,8 @@ pub(crate) use {
     ring_buffer::{
         log_commit_overrun,
         Numbering,
-        ResizeDisabled, //
+        ResizeDisabled,
+        Settled, //
     },
     tracefs::AccessGuard, //
 };

@@ -160,22 +160,21 @@ impl<'a> CompletePage<'a> {
             return;
         }
 
+        let room = capacity(&self.0).saturating_sub(end) >= size_of::<u64>();
+        let data = self.0.follow(fields::page::DATA);
         let mut flags = RB_MISSED_EVENTS;
 
-        if let MissedEvents::Count(count) = missed {
-            if capacity(&self.0).saturating_sub(end) >= size_of::<u64>() {
-                // SAFETY: The check keeps the number within the page. From `end` on there is only
-                // padding, and by the type invariants no writer adds an event. `self` borrows the
-                // reader exclusively, so no slice of the page exists.
-                unsafe { bytes(&self.0).add(end).cast::<u64>().write_unaligned(count) };
+        // SAFETY: The number is written only if it is within the page. From `end` on there is only
+        // padding, and by the type invariants the writers have left the page. `self` borrows the
+        // reader exclusively, so no slice of the page exists. The lock is held by the type
+        // invariants, and the size that is stored is that of the events.
+        let mut data = unsafe {
+            if let (MissedEvents::Count(count), true) = (missed, room) {
+                bytes(&self.0).add(end).cast::<u64>().write_unaligned(count);
                 flags |= RB_MISSED_STORED;
             }
-        }
-
-        let data = self.0.follow(fields::page::DATA);
-        // SAFETY: The lock is held and the writers have left the page by the type invariants. The
-        // size is that of the events.
-        let mut data = unsafe { Locked::<_, CompletePageLock>::assume(**data) };
+            Locked::<_, CompletePageLock>::assume(**data)
+        };
 
         // User space that sees the flag must see the number. Pairs with the acquiring load in
         // subbuf_commit() of the kselftests.

@@ -35,6 +35,7 @@ type Cpu<'a> = Locked<'a, ring_buffer_per_cpu, ReaderLock>;
 /// all of its sub-buffers have an entry.
 pub(crate) struct SubbufIds {
     ids: Ids<Option<NonNull<buffer_page>>>,
+    len: usize,
     cpu: *mut ring_buffer_per_cpu,
 }
 
@@ -44,6 +45,7 @@ impl SubbufIds {
         // INVARIANT: The table is of no buffer.
         Ok(Self {
             ids: Ids::new(nr, None)?,
+            len: nr,
             cpu: ptr::null_mut(),
         })
     }
@@ -91,6 +93,14 @@ impl SubbufIds {
     /// Enters the sub-buffers of a persistent buffer by their places in its memory.
     fn find(&mut self, cpu: &mut Cpu<'_>) -> Result {
         let buffer = **cpu;
+        let nr_pages = buffer.load(fields::cpu::NR_PAGES);
+
+        // One entry is that of the reader page.
+        if nr_pages.checked_add(1) != Some(self.len) {
+            return Err(EIO);
+        }
+        self.ids.fill(|| None);
+
         let mut enter = |page: Shared<'_, buffer_page>| {
             let id = buffer.persistent_id(page).ok_or(EIO)?;
             let entry = self.ids.get_mut(id as usize).ok_or(EIO)?;
@@ -107,7 +117,7 @@ impl SubbufIds {
         let mut next = cpu.head_page().ok_or(EIO)?;
         let head = next.page().as_ptr();
 
-        for _ in 0..buffer.load(fields::cpu::NR_PAGES) {
+        for _ in 0..nr_pages {
             enter(next.page())?;
             next.step();
         }

@@ -70,6 +70,7 @@ use raw::{
     Shared, //
 };
 use reader_state::ReaderGuard;
+use snapshot::SnapshotExclusion;
 use trace_file::TraceFile;
 
 const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
@@ -124,8 +125,13 @@ pub unsafe extern "C" fn trace_map_open(info: *mut c::ftrace_buffer_info) {
 /// As for [`trace_map_open`]. This must be the only call for the VMA.
 #[export]
 pub unsafe extern "C" fn trace_map_close(info: *mut c::ftrace_buffer_info) {
-    // SAFETY: By the safety requirements of this function.
-    trace_file::close(TraceFile::new(unsafe { Shared::from_raw(info.cast()) }));
+    // SAFETY: By the safety requirements of this function. The VMA was left an exclusion by
+    // `mmap()` or `open()`.
+    unsafe {
+        let file = TraceFile::new(Shared::from_raw(info.cast()));
+
+        trace_file::close(file, SnapshotExclusion::of_vma(file.array()));
+    }
 }
 
 /// `TRACE_MMAP_IOCTL_GET_READER`, see [`trace_file::get_reader`].

@@ -36,18 +36,18 @@ int trace_map_wait(struct ftrace_buffer_info *info);
 void trace_map_access_lock(int cpu);
 void trace_map_access_unlock(int cpu);
 
-/* The mappings of an instance, see struct trace_array. */
+/* Of an instance: its mappings, and whether it has users of snapshots. */
 struct trace_map_count {
 	unsigned int	mapped;
 	bool		settled;
+	bool		armed;
 };
 
 /* In trace.c: mappings and snapshots of an instance. */
 spinlock_t *trace_map_snapshot_lock(struct trace_array *tr);
 bool trace_map_had_snapshot(struct trace_array *tr);
-/* The caller must hold the lock. */
+/* The caller must hold the lock. The second function ignores armed. */
 struct trace_map_count trace_map_count(struct trace_array *tr);
 void trace_map_set_count(struct trace_array *tr, struct trace_map_count count);
-bool trace_map_snapshot_armed(struct trace_array *tr);
 
 #endif /* _RING_BUFFER_MAP_SHIMS_H */

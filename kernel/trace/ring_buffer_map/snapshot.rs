@@ -11,8 +11,14 @@
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 use super::raw::SnapshotGuard;
 use super::{
-    bindings::trace_array,
-    raw::Shared, //
+    bindings::{
+        ftrace_buffer_info,
+        trace_array, //
+    },
+    raw::{
+        Settled,
+        Shared, //
+    }, //
 };
 use core::mem::ManuallyDrop;
 use kernel::prelude::*;
@@ -28,9 +34,13 @@ use kernel::sync::{
 /// The exclusion of snapshots by one VMA.
 ///
 /// Allows them again when it is dropped, if it is the last.
+///
+/// # Invariants
+///
+/// The instance has no snapshot in flight, and one unit of its count of mappings, which keeps
+/// snapshots from being taken, is of this value.
 #[must_use = "snapshots are allowed again immediately when the value is unused"]
 pub(crate) struct SnapshotExclusion<'a> {
-    #[cfg_attr(not(CONFIG_TRACER_SNAPSHOT), expect(dead_code))]
     array: Shared<'a, trace_array>,
 }
 
@@ -42,10 +52,22 @@ impl<'a> SnapshotExclusion<'a> {
 
     /// Takes back what was left to a VMA that is going away.
     ///
-    /// The caller must do so once for each VMA. Otherwise snapshots of a mapped buffer are allowed,
-    /// or none of an unmapped one. No memory depends on that.
-    pub(crate) fn of_vma(array: Shared<'a, trace_array>) -> Self {
+    /// # Safety
+    ///
+    /// [`Self::leave_to_vma`] must have left an exclusion of the instance, which was not taken back
+    /// yet.
+    pub(crate) unsafe fn of_vma(array: Shared<'a, trace_array>) -> Self {
+        // INVARIANT: By the safety requirements of this function.
         Self { array }
+    }
+
+    /// The buffer of `file`, which is of the instance, and which no snapshot swaps for another one.
+    pub(crate) fn buffer_of(&self, file: Shared<'a, ftrace_buffer_info>) -> Option<Settled<'_>> {
+        if file.array().as_ptr() != self.array.as_ptr() {
+            return None;
+        }
+        // SAFETY: By the type invariants there is no snapshot for as long as `self` is borrowed.
+        Some(unsafe { Settled::assume(file.cpu_buffer()?) })
     }
 }
 
@@ -59,34 +81,37 @@ impl<'a> SnapshotExclusion<'a> {
     ///
     /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
     pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
-        let mut guard = array.lock_snapshots();
-        let mut count = guard.count();
+        let guard = array.lock_snapshots();
+        let count = guard.count();
 
         // A count that is at its limit stays there.
-        if count.mapped == u32::MAX || guard.is_armed() {
+        if count.mapped == u32::MAX || count.armed {
             return Err(EBUSY);
         }
+        Ok(Self::count(array, guard))
+    }
+
+    /// Excludes snapshots for one more VMA, of an instance that has one. May sleep, if it has none.
+    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
+        Self::count(array, array.lock_snapshots())
+    }
+
+    /// Counts one more VMA, and waits until every snapshot in flight has seen the count.
+    fn count(array: Shared<'a, trace_array>, mut guard: SnapshotGuard<'a>) -> Self {
+        let mut count = guard.count();
         let settled = count.settled;
 
-        count.mapped += 1;
+        count.mapped = count.mapped.saturating_add(1);
         guard.set_count(count);
 
+        // INVARIANT: The unit was added just above. At the limit there is one for good. The wait
+        // comes before anybody uses the value.
         let this = Self { array };
 
         if !settled {
             this.settle(guard);
         }
-        Ok(this)
-    }
-
-    /// Excludes snapshots for one more VMA of an instance that has one.
-    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
-        let mut guard = array.lock_snapshots();
-        let mut count = guard.count();
-
-        count.mapped = count.mapped.saturating_add(1);
-        guard.set_count(count);
-        Self { array }
+        this
     }
 
     /// Waits until every snapshot in flight has seen the count. May sleep.
@@ -132,10 +157,12 @@ impl Drop for SnapshotExclusion<'_> {
 #[cfg(not(CONFIG_TRACER_SNAPSHOT))]
 impl<'a> SnapshotExclusion<'a> {
     pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
+        // INVARIANT: There are no snapshots.
         Ok(Self { array })
     }
 
     pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
+        // INVARIANT: As above.
         Self { array }
     }
 }

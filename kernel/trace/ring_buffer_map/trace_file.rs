@@ -6,7 +6,10 @@
 //! does both from mmap() or mremap() on, which create it, until it is closed.
 
 use super::{
-    bindings::ftrace_buffer_info,
+    bindings::{
+        ftrace_buffer_info,
+        trace_array, //
+    },
     buffer::CpuBuffer,
     consume,
     mapping,
@@ -27,10 +30,12 @@ impl<'a> TraceFile<'a> {
         Self(info)
     }
 
-    /// The buffer of the file's CPU at this moment.
-    ///
-    /// A snapshot swaps it for another one. It is the buffer to map only while snapshots are
-    /// excluded.
+    /// The instance of the file.
+    pub(crate) fn array(self) -> Shared<'a, trace_array> {
+        self.0.array()
+    }
+
+    /// The buffer of the file's CPU at this moment. A snapshot may swap it for another one.
     fn cpu_buffer(self) -> Result<CpuBuffer<'a>> {
         self.0.cpu_buffer().map(CpuBuffer::new).ok_or(EINVAL)
     }
@@ -51,25 +56,27 @@ pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
         return Err(ENODEV);
     }
 
-    let exclusion = SnapshotExclusion::new(file.0.array())?;
+    let exclusion = SnapshotExclusion::new(file.array())?;
 
-    mapping::map(file.cpu_buffer()?, vma)?;
+    mapping::map(exclusion.buffer_of(file.0).ok_or(EINVAL)?, vma)?;
     exclusion.leave_to_vma();
     Ok(())
 }
 
 /// A VMA was duplicated, by mremap(). Called with the mmap lock held for writing. May sleep.
 pub(crate) fn open(file: TraceFile<'_>) {
-    SnapshotExclusion::again(file.0.array()).leave_to_vma();
-    kernel::warn_on!(file.cpu_buffer().map(mapping::dup).is_err());
+    let exclusion = SnapshotExclusion::again(file.array());
+
+    kernel::warn_on!(exclusion.buffer_of(file.0).map(mapping::dup).is_none());
+    exclusion.leave_to_vma();
 }
 
-/// A VMA is going away. Called with the mmap lock held. May sleep.
-pub(crate) fn close(file: TraceFile<'_>) {
-    let _exclusion = SnapshotExclusion::of_vma(file.0.array());
-
+/// A VMA is going away, which has excluded snapshots so far. Called with the mmap lock held. May
+/// sleep.
+pub(crate) fn close<'a>(file: TraceFile<'a>, exclusion: SnapshotExclusion<'a>) {
     // The VMA is a user, so that there is at least one.
     kernel::warn_on!(file.cpu_buffer().and_then(mapping::unmap).is_err());
+    drop(exclusion);
 }
 
 /// `TRACE_MMAP_IOCTL_GET_READER`. May sleep.

@@ -14,7 +14,7 @@ static void tracing_buffers_mmap_close(struct vm_area_struct *vma)
 	trace_map_close(vma->vm_file->private_data);
 }
 
-/* A VMA counts as one user, and there is no open() for the second half. */
+/* As in C, a part of a mapping cannot be unmapped. */
 static int tracing_buffers_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	return -EINVAL;
@@ -80,7 +80,11 @@ spinlock_t *trace_map_snapshot_lock(struct trace_array *tr)
 
 struct trace_map_count trace_map_count(struct trace_array *tr)
 {
-	return (struct trace_map_count) { tr->mapped, tr->mapped_settled };
+	return (struct trace_map_count) {
+		.mapped = tr->mapped,
+		.settled = tr->mapped_settled,
+		.armed = tr->snapshot,
+	};
 }
 
 /* tracing_snapshot_instance_cond() loads the number without the lock. */
@@ -88,11 +92,6 @@ void trace_map_set_count(struct trace_array *tr, struct trace_map_count count)
 {
 	WRITE_ONCE(tr->mapped, count.mapped);
 	tr->mapped_settled = count.settled;
-}
-
-bool trace_map_snapshot_armed(struct trace_array *tr)
-{
-	return tr->snapshot;
 }
 
 bool trace_map_had_snapshot(struct trace_array *tr)

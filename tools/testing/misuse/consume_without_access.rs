@@ -3,7 +3,8 @@
 // compiler: E0599
 
 use super::buffer::CpuBuffer;
+use core::num::NonZeroUsize;
 
 fn consume_without_access(cpu: CpuBuffer<'_>) {
-    cpu.lock_reader().consume(1);
+    cpu.lock_reader().consume(NonZeroUsize::MIN);
 }

@@ -8,6 +8,7 @@ use super::{
     events,
     reader_state::Consumer, //
 };
+use core::num::NonZeroUsize;
 use kernel::{
     mm::virt::VmaMixedMap,
     prelude::*, //
@@ -26,8 +27,8 @@ fn correct_use(cpu: CpuBuffer<'_>, area: &VmaMixedMap) -> Result {
     let mut reader = Consumer::lock(&access);
 
     events::walk(reader.page().committed(0, 64), 0, 1);
-    if let Some(rest) = reader.consume(1) {
-        reader.resume(rest, 1);
+    if let Some(rest) = reader.consume(NonZeroUsize::MIN) {
+        reader.resume(rest, NonZeroUsize::MIN);
     }
     reader.next_page();
     drop(reader);

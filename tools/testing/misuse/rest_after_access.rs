@@ -6,13 +6,14 @@ use super::{
     buffer::CpuBuffer,
     reader_state::Consumer, //
 };
+use core::num::NonZeroUsize;
 
 fn rest_after_access(cpu: CpuBuffer<'_>) {
     let access = cpu.lock_access();
-    let rest = Consumer::lock(&access).consume(1);
+    let rest = Consumer::lock(&access).consume(NonZeroUsize::MIN);
 
     drop(access);
     if let Some(rest) = rest {
-        Consumer::lock(&cpu.lock_access()).resume(rest, 1);
+        Consumer::lock(&cpu.lock_access()).resume(rest, NonZeroUsize::MIN);
     }
 }

@@ -26,21 +26,44 @@ use kernel::{
     }, //
 };
 
-impl<'a> Shared<'a, ring_buffer_per_cpu> {
-    /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
+/// A CPU's buffer that no snapshot swaps for another one.
+///
+/// # Invariants
+///
+/// The `struct trace_buffer` that the buffer belongs to stays the same for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Settled<'a>(Shared<'a, ring_buffer_per_cpu>);
+
+impl<'a> Settled<'a> {
+    /// Creates a [`Settled`].
     ///
-    /// The caller must have excluded snapshots, which give a buffer another parent.
+    /// # Safety
+    ///
+    /// For `'a`, there must be no snapshot of the instance that the buffer belongs to.
+    pub(crate) unsafe fn assume(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
+        // INVARIANT: Only a snapshot gives a buffer to another `struct trace_buffer`.
+        Self(cpu)
+    }
+
+    /// The buffer.
+    pub(crate) fn cpu_buffer(self) -> Shared<'a, ring_buffer_per_cpu> {
+        self.0
+    }
+
+    /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
     pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
-        let parent = self.parent();
+        let parent = self.0.parent();
         // A resize in progress holds the mutex.
         let _resizing = parent.lock(fields::buffer::MUTEX).lock();
 
-        self.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+        self.0.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
 
         // INVARIANT: The unit was added just above.
-        ResizeDisabled(self)
+        ResizeDisabled(self.0)
     }
+}
 
+impl<'a> Shared<'a, ring_buffer_per_cpu> {
     /// The `struct trace_buffer` that the buffer belongs to.
     pub(crate) fn parent(self) -> Shared<'a, trace_buffer> {
         let parent = self.load(fields::cpu::BUFFER);
@@ -81,11 +104,16 @@ impl<'a> Shared<'a, trace_buffer> {
 ///
 /// # Invariants
 ///
-/// The value owns one unit of `resize_disabled`.
+/// The value owns one unit of `resize_disabled`. The buffer was [`Settled`] when it was added.
 #[must_use = "resizing is enabled again immediately when the value is unused"]
 pub(crate) struct ResizeDisabled<'a>(Shared<'a, ring_buffer_per_cpu>);
 
 impl<'a> ResizeDisabled<'a> {
+    /// Whether it is for `cpu`.
+    pub(crate) fn is_of(&self, cpu: Shared<'_, ring_buffer_per_cpu>) -> bool {
+        self.0.as_ptr() == cpu.as_ptr()
+    }
+
     /// Leaves the unit to the buffer.
     pub(crate) fn leave(self) {
         core::mem::forget(self);
@@ -212,8 +240,8 @@ impl<'a> RingPage<'a> {
 ///
 /// # Invariants
 ///
-/// The buffer is not persistent. `page` is the reader page or a page of the ring. `id` fits into
-/// its bit-field.
+/// The buffer is not persistent, and its `reader_lock` is held for `'a`. `page` is the reader page
+/// or a page of the ring. `id` fits into its bit-field.
 pub(crate) struct Numbering<'a> {
     page: *mut buffer_page,
     /// The one behind `page`.
@@ -237,7 +265,8 @@ impl<'a> Numbering<'a> {
         let page = cpu.load(fields::cpu::READER_PAGE);
         let next = cpu.head_page().ok_or(EIO)?;
 
-        // INVARIANT: It was tested above that the buffer is not persistent.
+        // INVARIANT: It was tested above that the buffer is not persistent. The lock is held for
+        // as long as `cpu` is borrowed.
         Ok(Self {
             page,
             head: next.page(),
@@ -250,8 +279,8 @@ impl<'a> Numbering<'a> {
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Shared<'a, buffer_page> {
         // SAFETY: By the type invariants it is a sub-buffer of the buffer, whose `reader_lock` is
-        // held for `'a`. The buffer is not persistent, and no remote one by the invariants of
-        // `Shared`. The word has an id only.
+        // held for `'a`, and which is not persistent. Nor is it a remote one, by the invariants of
+        // the `Shared` that `new()` was called with. The word has an id only.
         let page = unsafe {
             let page = Shared::from_raw(self.page);
 

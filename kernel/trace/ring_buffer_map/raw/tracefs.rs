@@ -75,7 +75,8 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
 /// The right to consume the events of a CPU.
 ///
 /// Code that prints an event in place holds it, too, so that the page of the event is not handed
-/// back to the writers meanwhile.
+/// back to the writers meanwhile. ftrace_dump() does not take it: if it runs beside a consumer, it
+/// may print from a page that is being written.
 ///
 /// # Invariants
 ///
@@ -104,8 +105,7 @@ impl<'a> AccessGuard<'a> {
         if cpu.as_ptr() != self.cpu.as_ptr() {
             return false;
         }
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants. Others
-        // do not look at the page, as they have no access.
+        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
         !unsafe { bindings::rb_map_get_reader_page(cpu.as_ptr()) }.is_null()
     }
 }
@@ -153,21 +153,15 @@ pub(crate) struct SnapshotGuard<'a> {
 
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl SnapshotGuard<'_> {
-    /// The mappings.
+    /// The mappings, and whether there are users that may take a snapshot.
     pub(crate) fn count(&self) -> trace_map_count {
-        // SAFETY: The instance is valid by the type invariants of `Shared`.
+        // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
         unsafe { bindings::trace_map_count(self.array.as_ptr()) }
     }
 
-    /// Sets the mappings.
+    /// Sets the mappings. `count.armed` is ignored.
     pub(crate) fn set_count(&mut self, count: trace_map_count) {
         // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
         unsafe { bindings::trace_map_set_count(self.array.as_ptr(), count) };
-    }
-
-    /// Whether there are users that may take a snapshot.
-    pub(crate) fn is_armed(&self) -> bool {
-        // SAFETY: The instance is valid by the type invariants of `Shared`.
-        unsafe { bindings::trace_map_snapshot_armed(self.array.as_ptr()) }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
+    num::NonZeroUsize,
     ops::Deref, //
 };
 
@@ -27,10 +28,11 @@ use core::{
 ///
 /// # Invariants
 ///
-/// While the reader page of `cpu` has not been swapped again and `read` bytes of it are read, `end`
-/// is the index of an event on the page, or of the end of its committed bytes. `read` is not 0, so
-/// that this is no page that was reset. Nobody else advances on the page, as the access is held for
-/// `'a`.
+/// If the reader page of `cpu` has not been swapped since and `read` bytes of it are read, `end` is
+/// the index of an event on the page, or of the end of its committed bytes. `read` is not 0, so
+/// that this is no page that was reset.
+///
+/// The access is held for `'a`, so that only ftrace_dump() may have advanced on the page.
 pub(crate) struct Rest<'a> {
     cpu: *mut ring_buffer_per_cpu,
     /// How often the reader page has been swapped.
@@ -40,7 +42,11 @@ pub(crate) struct Rest<'a> {
     _access: PhantomData<&'a AccessGuard<'a>>,
 }
 
-/// The index of an event on the reader page, or of the end of its committed bytes.
+/// An index on the reader page.
+///
+/// # Invariants
+///
+/// It is the index of an event on the page, or of the end of its committed bytes.
 struct EventIndex(usize);
 
 /// A [`ReaderGuard`] that may consume events.
@@ -110,7 +116,7 @@ impl<'a> Consumer<'a> {
     ///
     /// A complete page of which nothing was read is counted as a whole. Otherwise the events are
     /// walked.
-    pub(crate) fn consume(&mut self, max: usize) -> Option<Rest<'a>> {
+    pub(crate) fn consume(&mut self, max: NonZeroUsize) -> Option<Rest<'a>> {
         let size = self.page().size();
 
         if self.page().read() == 0 {
@@ -118,6 +124,7 @@ impl<'a> Consumer<'a> {
                 let (entries, complete) = (page.entries(), page.size());
 
                 // Else the writer has committed more to it meanwhile.
+                // INVARIANT: It is the end of the committed bytes.
                 if complete == size {
                     self.advance(entries, EventIndex(size));
                     return None;
@@ -130,7 +137,7 @@ impl<'a> Consumer<'a> {
     /// Consumes the next up to `max` events of `rest`. Returns the rest of that.
     ///
     /// Others could take the lock meanwhile, and may have reset the buffer. Then nothing is left.
-    pub(crate) fn resume(&mut self, rest: Rest<'a>, max: usize) -> Option<Rest<'a>> {
+    pub(crate) fn resume(&mut self, rest: Rest<'a>, max: NonZeroUsize) -> Option<Rest<'a>> {
         if self.reader.cpu.as_ptr() != rest.cpu
             || self.swaps() != rest.swaps
             || self.page().read() != rest.read
@@ -142,7 +149,7 @@ impl<'a> Consumer<'a> {
 
     /// Consumes up to `max` events before `end`, which is the index of an event or of the end of
     /// what is committed. Returns the rest.
-    fn walk(&mut self, end: usize, max: usize) -> Option<Rest<'a>> {
+    fn walk(&mut self, end: usize, max: NonZeroUsize) -> Option<Rest<'a>> {
         let page = self.page();
         let start = page.read();
 
@@ -157,7 +164,7 @@ impl<'a> Consumer<'a> {
         } else {
             self.reader.cpu.load(fields::cpu::READ_STAMP)
         };
-        let walk = events::walk(events, stamp, max);
+        let walk = events::walk(events, stamp, max.get());
         // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so,
         // skip them.
         let index = if walk.length == 0 {
@@ -167,10 +174,11 @@ impl<'a> Consumer<'a> {
         };
 
         self.cpu().store(fields::cpu::READ_STAMP, walk.stamp);
-        // The walk has stopped before an event, or at the end.
+        // INVARIANT: The walk has stopped before an event, or at the end.
         self.advance(walk.entries, EventIndex(index));
 
-        // INVARIANT: So much was just read, and `end` was the index of an event or of the end.
+        // INVARIANT: So much was just read, which is not 0. `end` was the index of an event or of
+        // the end.
         (index < end).then(|| Rest {
             cpu: self.reader.cpu.as_ptr(),
             swaps: self.swaps(),
