@@ -643,6 +643,32 @@ static void d6_marked_page_is_kept(struct kunit *test)
 			ring_buffer_entries_cpu(buffer, self->cpu));
 }
 
+/* read() shows the mark. */
+static void d6_mark_is_read(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct buffer_data_read_page *page;
+	struct buffer_data_page *data;
+	struct trace_buffer *buffer;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	self->cpu = raw_smp_processor_id();
+	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
+	data = buffer->buffers[self->cpu]->head_page->page;
+	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, self->cpu);
+	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(buffer, self->cpu,
+							     &page));
+	data = ring_buffer_read_page_data(page);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_read_page(buffer, page, PAGE_SIZE,
+						       self->cpu, 0));
+	KUNIT_EXPECT_NE(test, 0, local_read(&data->commit) & RB_MISSED_EVENTS);
+	ring_buffer_free_read_page(buffer, self->cpu, page);
+}
+
 /*
  * A persistent buffer of which a page does not survive the boot: it is not known
  * how many events that were.
@@ -760,6 +786,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d4_loss_reported_by_another_reader),
 	KUNIT_CASE(d5_unknown_loss),
 	KUNIT_CASE(d6_marked_page_is_kept),
+	KUNIT_CASE(d6_mark_is_read),
 	KUNIT_CASE(d7_writer_past_the_end),
 	KUNIT_CASE(d12_loss_is_kept),
 	KUNIT_CASE(d12_loss_is_reported_once),

@@ -140,9 +140,10 @@ int main(int argc, char **argv)
 		subbuf = data + (size_t)reader_id(meta) * meta->subbuf_size;
 		nr = count_events(subbuf->events + read,
 				  subbuf->events + meta->reader.read);
+		/* The number is that of the sub-buffer. Show it once. */
 		printf("sub-buffer %u: %u events, %llu lost before\n",
 		       meta->reader.id, nr,
-		       (unsigned long long)meta->reader.lost_events);
+		       read ? 0ULL : (unsigned long long)meta->reader.lost_events);
 		total += nr;
 	}
 	printf("%llu events\n", total);

@@ -88,27 +88,12 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
 
     let page = reader.page();
 
-    if page.read() < page.size() {
-        // Another reader may have swapped the page in without reporting what was lost before it.
-        if reader.missed() != MissedEvents::NONE {
-            report_missed(reader);
-        }
-        return reader.consume(MAX_EVENTS_PER_LOCK);
-    }
-
-    // The pending loss belongs to the page that was just read. Clear it, so that a loss found after
-    // the swap belongs to the new page.
-    let reported = reader.replace_missed(MissedEvents::NONE);
-    let (swapped, found) = reader.next_page();
-
-    if !swapped {
-        // The writer has committed more to the page meanwhile, or is stuck past its end.
-        reader.replace_missed(reported);
-    } else if found && reader.missed() != MissedEvents::NONE {
-        report_missed(reader);
-    }
-    if !found || reader.is_empty() {
+    if page.read() >= page.size() && !reader.next_page() {
         return None;
+    }
+    // Another reader may have swapped the page in without reporting what was lost before it.
+    if reader.missed() != MissedEvents::NONE {
+        report_missed(reader);
     }
     reader.consume(MAX_EVENTS_PER_LOCK)
 }

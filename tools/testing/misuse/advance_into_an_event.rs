@@ -6,7 +6,8 @@ use super::reader_state::{
     Consumer,
     Rest, //
 };
+use core::num::NonZeroUsize;
 
 fn advance_into_an_event<'a>(mut reader: Consumer<'a>, rest: Rest<'a>) {
-    reader.resume(Rest { end: 3, ..rest }, 1);
+    reader.resume(Rest { end: 3, ..rest }, NonZeroUsize::MIN);
 }

@@ -87,14 +87,10 @@ impl<'a> Consumer<'a> {
 
     /// Swaps in the next reader page if the current one is read.
     ///
-    /// Returns whether the page was swapped, and whether the reader page has something to read. It
-    /// has not if the buffer is empty, or if a writer is stuck past the end of the page. Mirrors
-    /// `rb_get_reader_page()`.
-    pub(crate) fn next_page(&mut self) -> (bool, bool) {
-        let before = self.swaps();
-        let found = self.access.get_reader_page(&mut self.reader.cpu);
-
-        (self.swaps() != before, found)
+    /// Returns whether the reader page has something to read. It has not if the buffer is empty, or
+    /// if a writer is stuck past the end of the page. Mirrors `rb_get_reader_page()`.
+    pub(crate) fn next_page(&mut self) -> bool {
+        self.access.get_reader_page(&mut self.reader.cpu)
     }
 
     /// See [`ReaderGuard::complete_page`].

@@ -384,9 +384,9 @@ static void turn(struct pipe *pipe)
 
 /*
  * Go round the buffer, and have GET_READER give pages back all the time. In a
- * full buffer the next event goes to the page that was given back. The ring must
- * not be short: the kernel looks for its head in three rounds, and gives up if
- * the writer has moved the head each time, as it can while a host stops the CPU.
+ * full buffer the next event goes to the page that was given back. In a short
+ * ring the writer can move the head page all the time while a host stops the CPU
+ * of the reader, which gives up after three rounds.
  */
 static void *turning_writer(void *arg)
 {
