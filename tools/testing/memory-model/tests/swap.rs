@@ -55,6 +55,17 @@ enum Writer {
     Step(usize),
 }
 
+impl Writer {
+    /// The head has to move, unless the commit page is the reader page.
+    fn towards(next: usize, is_reader_page: bool) -> Self {
+        if is_reader_page {
+            Self::ClearWrite(next)
+        } else {
+            Self::SetUpdate(next)
+        }
+    }
+}
+
 /// What the reader does next.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Reader {
@@ -145,19 +156,15 @@ impl Machine {
 
                 if looks_again {
                     Writer::PrevAgain(next, prev, is_reader_page)
-                } else if is_reader_page {
-                    Writer::ClearWrite(next)
                 } else {
-                    Writer::SetUpdate(next)
+                    Writer::towards(next, is_reader_page)
                 }
             }
             Writer::PrevAgain(next, prev, is_reader_page) => {
                 if self.pages[self.commit].prev != prev {
                     Writer::Prev(next)
-                } else if is_reader_page {
-                    Writer::ClearWrite(next)
                 } else {
-                    Writer::SetUpdate(next)
+                    Writer::towards(next, is_reader_page)
                 }
             }
             Writer::SetUpdate(next) => {
