@@ -2,8 +2,8 @@
 
 //! Bindings of the structs that are private to `ring_buffer.c`, and of the shims.
 //!
-//! Only `raw` accesses the structs and calls the functions. Other modules use the names of the
-//! types and the constants.
+//! Only `raw` accesses the structs and calls the functions, but for those of `trace_map_count`,
+//! which `snapshot` calls. Other modules use the names of the types and the constants.
 
 #![allow(
     clippy::all,

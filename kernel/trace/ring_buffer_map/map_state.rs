@@ -96,6 +96,9 @@ impl MapState {
     /// While one of [`BothLocks`] is held, the pointer is null or to a valid state: it is from
     /// [`BothGuard::link`], as nothing else stores to the field. [`BothGuard::unlink`] holds both
     /// locks, and the state is freed later.
+    ///
+    /// The holders of the two locks may look at the state at once, on different CPUs, and another
+    /// thread than the one that made it may free it. The state does not change while it is linked.
     fn of(cpu: Shared<'_, ring_buffer_per_cpu>) -> *mut Self {
         cpu.load(fields::cpu::MAP_STATE).cast()
     }
@@ -251,8 +254,8 @@ impl<'a> BothGuard<'_, 'a> {
         let layout = state.layout;
 
         // INVARIANT: The table has the sub-buffers of this buffer. They were entered just above,
-        // with the lock held. Its layout is that of the state. It is the buffer of the unit, which
-        // is left below.
+        // with the lock held, by `fill_ids()`, which has tested that their memory is in the linear
+        // map. Its layout is that of the state. It is the buffer of the unit, which is left below.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);

@@ -39,8 +39,6 @@ pub(crate) mod fields;
 mod ring_buffer;
 mod tracefs;
 
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-pub(crate) use tracefs::SnapshotGuard;
 pub(crate) use {
     ring_buffer::{
         log_commit_overrun,

@@ -53,8 +53,8 @@ pub(crate) struct ReaderPage<'a>(LookAt<Subbuf<'a>>);
 
 impl<'a> ReaderPage<'a> {
     pub(crate) fn new(page: LookAt<Subbuf<'a>>) -> Self {
-        // INVARIANT: The lock is held by the type invariants of `Locked`. Only the link to the
-        // reader page leads to a sub-buffer.
+        // INVARIANT: The lock is held by the type invariants of `Locked`. The only link to a
+        // sub-buffer is the one to the reader page, and only `Locked::follow()` makes a `LookAt`.
         Self(page)
     }
 
@@ -85,9 +85,10 @@ impl<'a> ReaderPage<'a> {
         smp_mb(Read);
 
         // SAFETY: The range is within the memory of the page, which has `capacity()` bytes of data.
-        // Nobody writes to committed bytes of the reader page for as long as `self` is borrowed:
-        // writers append behind them, `CompletePage::mark_missed()` needs the page for itself, and
-        // user space cannot write to the page, see `VmaMixedMap::vm_insert_pages()`.
+        // Nobody writes to committed bytes of the reader page for as long as `self` is borrowed,
+        // but for the case that `reader_state` names: writers append behind them,
+        // `CompletePage::mark_missed()` needs the page for itself, and user space cannot write to
+        // the page, see `VmaMixedMap::vm_insert_pages()`.
         unsafe { slice::from_raw_parts(bytes(&self.0).add(start), end - start) }
     }
 

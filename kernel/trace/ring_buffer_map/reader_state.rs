@@ -3,8 +3,13 @@
 //! The reader's side of a CPU's buffer: the state under `reader_lock`.
 //!
 //! `reader_lock` is a raw spinlock that is held with interrupts disabled. It excludes all readers,
-//! but no writer. The only exception is a reader in an NMI that finds the lock taken: C then goes
-//! on without the lock, after it has stopped the buffer for good, see `rb_reader_lock()`.
+//! but no writer.
+//!
+//! The only exception is a reader in an NMI, of a kernel that dumps its buffers as it dies, and that
+//! finds the lock taken. C then goes on without the lock, after it has stopped the buffer for good,
+//! see `rb_reader_lock()`. A writer that had begun by then still ends. So if an NMI dump consumes
+//! the reader page that code here looks at, that writer may write to it. C's own readers share this,
+//! and nothing but the dump is left to read.
 
 use super::{
     bindings::{

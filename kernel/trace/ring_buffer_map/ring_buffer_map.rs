@@ -58,6 +58,7 @@ mod ring;
 mod snapshot;
 mod trace_file;
 
+use core::mem::ManuallyDrop;
 use kernel::{
     bindings as c,
     error::from_result,
@@ -111,22 +112,37 @@ pub unsafe extern "C" fn trace_map_mmap(
 ///
 /// # Safety
 ///
-/// `info` must be that of an open file, of which [`trace_map_mmap`] has mapped a VMA.
+/// - `info` must be that of an open file.
+/// - A VMA that [`trace_map_mmap`] has mapped, or that this function was called for, must have been
+///   duplicated, and not be closed during the call.
+/// - This must be the only call for the new VMA.
 #[export]
 pub unsafe extern "C" fn trace_map_open(info: *mut c::ftrace_buffer_info) {
-    // SAFETY: By the safety requirements of this function.
-    trace_file::open(TraceFile::new(unsafe { Shared::from_raw(info.cast()) }));
+    // SAFETY: By the safety requirements of this function. The VMA that was duplicated was left an
+    // exclusion, and keeps it: this value is not dropped.
+    let (file, original) = unsafe {
+        let file = TraceFile::new(Shared::from_raw(info.cast()));
+
+        (
+            file,
+            ManuallyDrop::new(SnapshotExclusion::of_vma(file.array())),
+        )
+    };
+
+    trace_file::open(file, &original);
 }
 
 /// A VMA is going away, see [`trace_file::close`].
 ///
 /// # Safety
 ///
-/// As for [`trace_map_open`]. This must be the only call for the VMA.
+/// - `info` must be that of an open file.
+/// - A VMA that [`trace_map_mmap`] has mapped, or that [`trace_map_open`] was called for, must be
+///   going away. This must be the only call for it.
 #[export]
 pub unsafe extern "C" fn trace_map_close(info: *mut c::ftrace_buffer_info) {
-    // SAFETY: By the safety requirements of this function. The VMA was left an exclusion by
-    // `mmap()` or `open()`.
+    // SAFETY: By the safety requirements of this function. `mmap()` or `open()` has left an
+    // exclusion to the VMA.
     unsafe {
         let file = TraceFile::new(Shared::from_raw(info.cast()));
 

@@ -9,7 +9,10 @@
 //! says that every snapshot in flight has seen that it is not 0.
 
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
-use super::raw::SnapshotGuard;
+use super::bindings::{
+    trace_map_count,
+    trace_map_set_count, //
+};
 use super::{
     bindings::{
         ftrace_buffer_info,
@@ -28,8 +31,45 @@ use kernel::sync::{
         smp_mb,
         Full, //
     },
-    rcu::synchronize_rcu, //
+    rcu::synchronize_rcu,
+    SpinLockGuard, //
 };
+
+/// An instance with its `snapshot_trigger_lock` held, to count its mappings.
+///
+/// The invariants of [`SnapshotExclusion`] depend on that count, so only this module changes it.
+///
+/// # Invariants
+///
+/// The guard is of the lock of `array`.
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+struct CountGuard<'a> {
+    array: Shared<'a, trace_array>,
+    _guard: SpinLockGuard<'a, ()>,
+}
+
+#[cfg(CONFIG_TRACER_SNAPSHOT)]
+impl<'a> CountGuard<'a> {
+    fn lock(array: Shared<'a, trace_array>) -> Self {
+        // INVARIANT: It is the lock of this instance.
+        Self {
+            array,
+            _guard: array.snapshot_lock().lock(),
+        }
+    }
+
+    /// The mappings, and whether there are users that may take a snapshot.
+    fn get(&self) -> trace_map_count {
+        // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
+        unsafe { trace_map_count(self.array.as_ptr()) }
+    }
+
+    /// Sets the mappings. `count.armed` is ignored.
+    fn set(&mut self, count: trace_map_count) {
+        // SAFETY: As in `get()`.
+        unsafe { trace_map_set_count(self.array.as_ptr(), count) };
+    }
+}
 
 /// The exclusion of snapshots by one VMA.
 ///
@@ -50,12 +90,13 @@ impl<'a> SnapshotExclusion<'a> {
         let _left = ManuallyDrop::new(self);
     }
 
-    /// Takes back what was left to a VMA that is going away.
+    /// Takes back what was left to a VMA.
     ///
     /// # Safety
     ///
     /// [`Self::leave_to_vma`] must have left an exclusion of the instance, which was not taken back
-    /// yet.
+    /// yet. The result must be dropped once for it, as the VMA goes away; before that it may be
+    /// borrowed, but not dropped.
     pub(crate) unsafe fn of_vma(array: Shared<'a, trace_array>) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self { array }
@@ -81,8 +122,8 @@ impl<'a> SnapshotExclusion<'a> {
     ///
     /// `EBUSY` if a snapshot is armed, or if there are too many VMAs.
     pub(crate) fn new(array: Shared<'a, trace_array>) -> Result<Self> {
-        let guard = array.lock_snapshots();
-        let count = guard.count();
+        let guard = CountGuard::lock(array);
+        let count = guard.get();
 
         // A count that is at its limit stays there.
         if count.mapped == u32::MAX || count.armed {
@@ -91,21 +132,22 @@ impl<'a> SnapshotExclusion<'a> {
         Ok(Self::count(array, guard))
     }
 
-    /// Excludes snapshots for one more VMA, of an instance that has one. May sleep, if it has none.
-    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
-        Self::count(array, array.lock_snapshots())
+    /// Excludes snapshots for one more VMA. May sleep, if another VMA waits for a snapshot yet.
+    pub(crate) fn again(&self) -> Self {
+        Self::count(self.array, CountGuard::lock(self.array))
     }
 
     /// Counts one more VMA, and waits until every snapshot in flight has seen the count.
-    fn count(array: Shared<'a, trace_array>, mut guard: SnapshotGuard<'a>) -> Self {
-        let mut count = guard.count();
+    fn count(array: Shared<'a, trace_array>, mut guard: CountGuard<'a>) -> Self {
+        let mut count = guard.get();
         let settled = count.settled;
 
         count.mapped = count.mapped.saturating_add(1);
-        guard.set_count(count);
+        guard.set(count);
 
-        // INVARIANT: The unit was added just above. At the limit there is one for good. The wait
-        // comes before anybody uses the value.
+        // INVARIANT: The unit was added just above. At the limit there is one for good. No snapshot
+        // was armed under the same lock: `new()` has tested that, and `again()` has another
+        // exclusion, with which none can be. The wait comes before anybody uses the value.
         let this = Self { array };
 
         if !settled {
@@ -115,7 +157,7 @@ impl<'a> SnapshotExclusion<'a> {
     }
 
     /// Waits until every snapshot in flight has seen the count. May sleep.
-    fn settle(&self, mut guard: SnapshotGuard<'a>) {
+    fn settle(&self, mut guard: CountGuard<'a>) {
         // Orders the store of the count before the load of `had_snapshot`. Pairs with the smp_mb()
         // in tracing_snapshot_instance_cond(), between the loads of `allocated_snapshot` and of the
         // count, and with the smp_wmb() in tracing_alloc_snapshot_instance(), between the stores of
@@ -128,13 +170,13 @@ impl<'a> SnapshotExclusion<'a> {
             // A snapshot has interrupts disabled from the load of the count to the swap. As the
             // flag is not set yet, a VMA that is mapped meanwhile waits, too.
             synchronize_rcu();
-            guard = self.array.lock_snapshots();
+            guard = CountGuard::lock(self.array);
         }
 
-        let mut count = guard.count();
+        let mut count = guard.get();
 
         count.settled = true;
-        guard.set_count(count);
+        guard.set(count);
     }
 }
 
@@ -142,14 +184,14 @@ impl<'a> SnapshotExclusion<'a> {
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl Drop for SnapshotExclusion<'_> {
     fn drop(&mut self) {
-        let mut guard = self.array.lock_snapshots();
-        let mut count = guard.count();
+        let mut guard = CountGuard::lock(self.array);
+        let mut count = guard.get();
 
         if count.mapped != u32::MAX {
             count.mapped = count.mapped.saturating_sub(1);
         }
         count.settled &= count.mapped != 0;
-        guard.set_count(count);
+        guard.set(count);
     }
 }
 
@@ -161,8 +203,8 @@ impl<'a> SnapshotExclusion<'a> {
         Ok(Self { array })
     }
 
-    pub(crate) fn again(array: Shared<'a, trace_array>) -> Self {
+    pub(crate) fn again(&self) -> Self {
         // INVARIANT: As above.
-        Self { array }
+        Self { array: self.array }
     }
 }

@@ -63,9 +63,10 @@ pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
     Ok(())
 }
 
-/// A VMA was duplicated, by mremap(). Called with the mmap lock held for writing. May sleep.
-pub(crate) fn open(file: TraceFile<'_>) {
-    let exclusion = SnapshotExclusion::again(file.array());
+/// A VMA was duplicated, by mremap(), which has excluded snapshots by `original`. Called with the
+/// mmap lock held for writing. May sleep.
+pub(crate) fn open(file: TraceFile<'_>, original: &SnapshotExclusion<'_>) {
+    let exclusion = original.again();
 
     kernel::warn_on!(exclusion.buffer_of(file.0).map(mapping::dup).is_none());
     exclusion.leave_to_vma();
@@ -86,7 +87,8 @@ pub(crate) fn close<'a>(file: TraceFile<'a>, exclusion: SnapshotExclusion<'a>) {
 /// # Errors
 ///
 /// - `ENODEV`: the buffer is not mapped.
-/// - `EINVAL`: the CPU has no buffer, or a remote one.
+/// - `EINVAL`: the CPU has no buffer, or a remote one. `ENODEV` with `block`, as C tests first
+///   whether there is something to wait for.
 /// - `ERESTARTSYS`: a signal came during the wait.
 pub(crate) fn get_reader(file: TraceFile<'_>, block: bool) -> Result {
     let cpu = file

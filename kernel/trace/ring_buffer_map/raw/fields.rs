@@ -83,12 +83,13 @@ macro_rules! fields {
     (@check opaque) => { Field::storage };
 }
 
-// SAFETY:
+// SAFETY: This holds except for what a reader in an NMI does that finds `reader_lock` taken, see
+// `reader_state`. It stores to the fields below without the lock, as it does while a reader in C
+// holds it.
 // - C initialises each mutex and lock with its struct.
 // - Fields of `LoadOnly` are not stored to.
-// - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock, but
-//   for the reader in an NMI that `reader_state` names, and works with any value in them: they are
-//   statistics and a time stamp. A buffer always has a reader page. It is swapped under
+// - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
+//   and works with any value in them: they are statistics and a time stamp. A buffer always has a reader page. It is swapped under
 //   `reader_lock`. It is unlinked to be freed, or its memory replaced, under that lock or together
 //   with the buffer. `user_mapped` and `map_state` are Rust's alone.
 //   `resize_disabled` is atomic in C.

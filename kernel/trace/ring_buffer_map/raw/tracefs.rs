@@ -8,8 +8,6 @@ use super::{
     ReaderLock,
     Shared, //
 };
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-use crate::bindings::trace_map_count;
 use crate::bindings::{
     self,
     ftrace_buffer_info,
@@ -17,10 +15,7 @@ use crate::bindings::{
     trace_array, //
 };
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
-use kernel::sync::{
-    SpinLock,
-    SpinLockGuard, //
-};
+use kernel::sync::SpinLock;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -120,48 +115,15 @@ impl Drop for AccessGuard<'_> {
 /// An instance and its snapshots.
 #[cfg(CONFIG_TRACER_SNAPSHOT)]
 impl<'a> Shared<'a, trace_array> {
-    /// Locks the count of mappings and the count of users that may take a snapshot.
-    pub(crate) fn lock_snapshots(self) -> SnapshotGuard<'a> {
+    /// The `snapshot_trigger_lock`.
+    pub(crate) fn snapshot_lock(self) -> &'a SpinLock<()> {
         // SAFETY: The instance is valid by the type invariants, and C has initialised its lock.
-        let lock = unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) };
-
-        // INVARIANT: It is the lock of this instance.
-        SnapshotGuard {
-            array: self,
-            _guard: lock.lock(),
-        }
+        unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) }
     }
 
     /// Whether the instance ever had a buffer to swap with.
     pub(crate) fn had_snapshot(self) -> bool {
         // SAFETY: The instance is valid by the type invariants.
         unsafe { bindings::trace_map_had_snapshot(self.as_ptr()) }
-    }
-}
-
-/// An instance with its `snapshot_trigger_lock` held.
-///
-/// # Invariants
-///
-/// The guard is of the lock of `array`.
-#[must_use = "the lock is released immediately when the guard is unused"]
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-pub(crate) struct SnapshotGuard<'a> {
-    array: Shared<'a, trace_array>,
-    _guard: SpinLockGuard<'a, ()>,
-}
-
-#[cfg(CONFIG_TRACER_SNAPSHOT)]
-impl SnapshotGuard<'_> {
-    /// The mappings, and whether there are users that may take a snapshot.
-    pub(crate) fn count(&self) -> trace_map_count {
-        // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
-        unsafe { bindings::trace_map_count(self.array.as_ptr()) }
-    }
-
-    /// Sets the mappings. `count.armed` is ignored.
-    pub(crate) fn set_count(&mut self, count: trace_map_count) {
-        // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
-        unsafe { bindings::trace_map_set_count(self.array.as_ptr(), count) };
     }
 }
