@@ -641,6 +641,11 @@ static void d6_marked_page_is_kept(struct kunit *test)
 	rb_map_test_open(test, buffer, self->cpu);
 	KUNIT_EXPECT_EQ(test, entries,
 			ring_buffer_entries_cpu(buffer, self->cpu));
+
+	/* Writers overwrite the page. */
+	rb_map_test_write(self, 10 * RB_MAP_TEST_EVENTS);
+	KUNIT_EXPECT_LE(test, ring_buffer_bytes_cpu(buffer, self->cpu),
+			8 * PAGE_SIZE);
 }
 
 /* read() shows the mark. */
@@ -663,10 +668,44 @@ static void d6_mark_is_read(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(buffer, self->cpu,
 							     &page));
 	data = ring_buffer_read_page_data(page);
-	KUNIT_EXPECT_EQ(test, 0, ring_buffer_read_page(buffer, page, PAGE_SIZE,
-						       self->cpu, 0));
-	KUNIT_EXPECT_NE(test, 0, local_read(&data->commit) & RB_MISSED_EVENTS);
+	/* One event each. */
+	for (int i = 0; i < RB_MAP_TEST_EVENTS; i++) {
+		KUNIT_EXPECT_EQ(test, 0,
+				ring_buffer_read_page(buffer, page,
+						      BUF_PAGE_HDR_SIZE +
+						      RB_MAP_TEST_PAYLOAD + 24,
+						      self->cpu, 0));
+		KUNIT_EXPECT_EQ(test, i == 0,
+				!!(local_read(&data->commit) & RB_MISSED_EVENTS));
+	}
 	ring_buffer_free_read_page(buffer, self->cpu, page);
+}
+
+/* The validation does not take a discarded event for one that can be read. */
+static void d26_discarded_event(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct ring_buffer_event *event;
+	struct trace_buffer *buffer;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	self->cpu = raw_smp_processor_id();
+	rb_map_test_write(self, 1);
+	/* Such that the discarded event has a time of its own. */
+	mdelay(1);
+	event = ring_buffer_lock_reserve(buffer, 8);
+	KUNIT_ASSERT_NOT_NULL(test, event);
+	/* It stays on the page, as another one follows. */
+	ring_buffer_nest_start(buffer);
+	rb_map_test_write(self, 1);
+	ring_buffer_nest_end(buffer);
+	ring_buffer_discard_commit(buffer, event);
+	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(buffer, self->cpu));
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, self->cpu);
+	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(buffer, self->cpu));
 }
 
 /*
@@ -797,6 +836,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d15_page_too_many),
 	KUNIT_CASE_SLOW(d19_no_event_is_skipped),
 	KUNIT_CASE(d24_no_head_page),
+	KUNIT_CASE(d26_discarded_event),
 	{}
 };
 
