@@ -44,6 +44,8 @@ FIXTURE_SETUP(race)
 	memset(self, 0, sizeof(*self));
 	self->map.fd = -1;
 	self->other.fd = -1;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "there is one CPU only");
 	self->klog = klog_open();
 	ASSERT_EQ(instance_create(&self->race.inst), 0);
 	ASSERT_EQ(instance_resize(&self->race.inst, 0, NR_SUBBUFS), 0);
