@@ -5,11 +5,11 @@
 //! `reader_lock` is a raw spinlock that is held with interrupts disabled. It excludes all readers,
 //! but no writer.
 //!
-//! The only exception is a reader in an NMI, of a kernel that dumps its buffers as it dies, and that
-//! finds the lock taken. C then goes on without the lock, after it has stopped the buffer for good,
-//! see `rb_reader_lock()`. A writer that had begun by then still ends. So if an NMI dump consumes
-//! the reader page that code here looks at, that writer may write to it. C's own readers share this,
-//! and nothing but the dump is left to read.
+//! The only exception is a reader in an NMI that finds the lock taken, as the kernel dumps its
+//! buffers. C then goes on without the lock, after it has stopped the buffer for good, see
+//! `rb_reader_lock()`. A writer that had begun by then still ends. So if the dump consumes the
+//! reader page that code here looks at, that writer may write to it. C's own readers share this, and
+//! such a dump is of a kernel that is about to die.
 
 use super::{
     bindings::{

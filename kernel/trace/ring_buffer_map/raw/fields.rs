@@ -89,9 +89,9 @@ macro_rules! fields {
 // - C initialises each mutex and lock with its struct.
 // - Fields of `LoadOnly` are not stored to.
 // - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
-//   and works with any value in them: they are statistics and a time stamp. A buffer always has a reader page. It is swapped under
-//   `reader_lock`. It is unlinked to be freed, or its memory replaced, under that lock or together
-//   with the buffer. `user_mapped` and `map_state` are Rust's alone.
+//   and works with any value in them: they are statistics and a time stamp. A buffer always has a
+//   reader page. It is swapped under `reader_lock`. It is unlinked to be freed, or its memory
+//   replaced, under that lock or together with the buffer. `user_mapped` and `map_state` are Rust's alone.
 //   `resize_disabled` is atomic in C.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
 //   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's
