@@ -8,8 +8,8 @@
 //! The only exception is a reader in an NMI that finds the lock taken, as the kernel dumps its
 //! buffers. C then goes on without the lock, after it has stopped the buffer for good, see
 //! `rb_reader_lock()`. A writer that had begun by then still ends. So if the dump consumes the
-//! reader page that code here looks at, that writer may write to it. C's own readers share this, and
-//! such a dump is of a kernel that is about to die.
+//! reader page that code here looks at, that writer may write to it. C's own readers share this,
+//! and such a dump is of a kernel that is about to die.
 
 use super::{
     bindings::{

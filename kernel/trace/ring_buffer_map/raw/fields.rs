@@ -91,8 +91,8 @@ macro_rules! fields {
 // - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
 //   and works with any value in them: they are statistics and a time stamp. A buffer always has a
 //   reader page. It is swapped under `reader_lock`. It is unlinked to be freed, or its memory
-//   replaced, under that lock or together with the buffer. `user_mapped` and `map_state` are Rust's alone.
-//   `resize_disabled` is atomic in C.
+//   replaced, under that lock or together with the buffer. `user_mapped` and `map_state` are Rust's
+//   alone. `resize_disabled` is atomic in C.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
 //   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's
 //   alone, and the other bit-fields are 0 there. A sub-buffer always has its memory, which is
