@@ -750,6 +750,121 @@ static void d5_unknown_loss(struct kunit *test)
 }
 
 /*
+ * The same, but a writer is still on the page that follows. The loss is reported
+ * with the first page that can be marked.
+ */
+static void d5_loss_waits_for_a_page(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer *buffer;
+	struct buffer_page *page;
+	unsigned long commit = 0;
+
+	buffer = rb_map_test_persistent(test, 16);
+	self->buffer = buffer;
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS + 1);
+	/* The second page; the writer is on the third. */
+	page = buffer->buffers[raw_smp_processor_id()]->head_page;
+	page = list_entry(page->list.next, struct buffer_page, list);
+	local_add(PAGE_SIZE, &page->page->commit);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_map(test);
+	rb_map_test_drain(test);
+	KUNIT_ASSERT_PTR_EQ(test, self->cpu_buffer->reader_page,
+			    self->cpu_buffer->commit_page);
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS + 1,
+			rb_map_test_meta(test).read);
+
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS);
+	for (int i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+		commit |= local_read(&self->cpu_buffer->reader_page->page->commit);
+	}
+	KUNIT_EXPECT_EQ(test, commit & RB_MISSED_MASK, RB_MISSED_EVENTS);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_meta(test).reader.lost_events);
+	rb_map_test_unmap(test);
+}
+
+/* A page has its mark from the boot before, and is marked again. */
+static void d5_marked_page_is_marked(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct buffer_data_page *data;
+	struct trace_buffer *buffer;
+	unsigned long commit;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS);
+	data = buffer->buffers[raw_smp_processor_id()]->head_page->page;
+	commit = local_read(&data->commit) | RB_MISSED_EVENTS;
+	local_set(&data->commit, commit);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_map(test);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	data = self->cpu_buffer->reader_page->page;
+	KUNIT_EXPECT_EQ(test, (u32)commit, (u32)local_read(&data->commit));
+	rb_map_test_unmap(test);
+}
+
+/*
+ * A write after the boot, before anything resets the buffer, does not replace
+ * what is there. The ring of a test does not see time start anew.
+ */
+static void d27_write_after_boot(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned int entries = 2 * RB_MAP_TEST_EVENTS + 2;
+	struct trace_buffer *buffer;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	self->cpu = raw_smp_processor_id();
+	rb_map_test_write(self, entries);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, self->cpu);
+	KUNIT_ASSERT_EQ(test, entries,
+			ring_buffer_entries_cpu(buffer, self->cpu));
+	rb_map_test_write(self, 1);
+	for (unsigned int i = 0; i < entries + 1; i++)
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(buffer,
+								self->cpu, NULL,
+								NULL));
+	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(buffer, self->cpu));
+}
+
+/* The page to write to is the reader page, and all of it is read. */
+static void d27_write_after_drain(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer *buffer;
+	u64 start, ts = 0;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	rb_map_test_write(self, 2);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_map(test);
+	rb_map_test_drain(test);
+	start = ring_buffer_time_stamp(buffer);
+	rb_map_test_write(self, 1);
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(buffer, self->cpu, &ts,
+						     NULL));
+	KUNIT_EXPECT_GE(test, ts, start);
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(buffer));
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, 3, rb_map_test_meta(test).read);
+	rb_map_test_unmap(test);
+}
+
+/*
  * Writes such that the commit of an event takes a page's size to its end and the
  * writer to the next page, one right after the other.
  */
@@ -823,6 +938,8 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d4_loss_stays),
 	KUNIT_CASE(d4_loss_stays_persistent),
 	KUNIT_CASE(d4_loss_reported_by_another_reader),
+	KUNIT_CASE(d5_loss_waits_for_a_page),
+	KUNIT_CASE(d5_marked_page_is_marked),
 	KUNIT_CASE(d5_unknown_loss),
 	KUNIT_CASE(d6_marked_page_is_kept),
 	KUNIT_CASE(d6_mark_is_read),
@@ -837,6 +954,8 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE_SLOW(d19_no_event_is_skipped),
 	KUNIT_CASE(d24_no_head_page),
 	KUNIT_CASE(d26_discarded_event),
+	KUNIT_CASE(d27_write_after_boot),
+	KUNIT_CASE(d27_write_after_drain),
 	{}
 };
 

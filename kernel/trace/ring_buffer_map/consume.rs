@@ -100,17 +100,20 @@ fn begin<'a>(reader: &mut Consumer<'a>) -> Option<Rest<'a>> {
 
 /// Reports the events that were lost before the reader page, which has not been done yet.
 ///
-/// The meta-page has their number in any case. A complete page is marked, too.
+/// The meta-page has their number, if it is known. A complete page is marked, too.
 fn report_missed(reader: &mut Consumer<'_>) {
-    let missed = reader.replace_missed(MissedEvents::NONE);
+    let missed = reader.missed();
 
     if let Some(mut page) = reader.complete_page() {
         page.mark_missed(missed);
-        return;
+    } else {
+        // The writer has yet to set the size of the page, so the mark has no place.
+        match missed {
+            // An interrupt has filled the buffer in the middle of a write.
+            MissedEvents::Count(events) => reader.log_commit_overrun(events),
+            // There is no number to report. A page is marked later.
+            MissedEvents::Unknown => return,
+        }
     }
-    // The writer has yet to set the size of the page, so the mark has no place. If the number is
-    // known, an interrupt has filled the buffer in the middle of a write.
-    if let MissedEvents::Count(events) = missed {
-        reader.log_commit_overrun(events);
-    }
+    reader.clear_missed();
 }

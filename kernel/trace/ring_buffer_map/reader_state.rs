@@ -77,13 +77,6 @@ impl MissedEvents {
             count => Self::Count(count as u64),
         }
     }
-
-    fn to_c(self) -> usize {
-        match self {
-            Self::Unknown => usize::MAX,
-            Self::Count(count) => count as usize,
-        }
-    }
 }
 
 /// A CPU's buffer with its `reader_lock` held, by this value or by its creator.
@@ -141,7 +134,7 @@ impl<'a> ReaderGuard<'a> {
     /// The reader page, if the writers have left it for good.
     ///
     /// All its events are committed then, and what is loaded of it is final.
-    pub(crate) fn complete_page(&mut self) -> Option<CompletePage<'_>> {
+    fn complete_page(&mut self) -> Option<CompletePage<'_>> {
         CompletePage::of(&mut self.cpu)
     }
 
@@ -150,12 +143,9 @@ impl<'a> ReaderGuard<'a> {
         MissedEvents::from_c(self.cpu.load(fields::cpu::LOST_EVENTS))
     }
 
-    /// Replaces [`Self::missed`]. Returns what it was.
-    pub(crate) fn replace_missed(&mut self, missed: MissedEvents) -> MissedEvents {
-        let before = self.missed();
-
-        self.cpu.store(fields::cpu::LOST_EVENTS, missed.to_c());
-        before
+    /// All events that were lost have been reported.
+    fn clear_missed(&mut self) {
+        self.cpu.store(fields::cpu::LOST_EVENTS, 0);
     }
 
     /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.

@@ -3,13 +3,14 @@
 // compiler: E0502
 
 use super::{
-    buffer::CpuBuffer,
     events,
-    reader_state::MissedEvents, //
+    reader_state::{
+        Consumer,
+        MissedEvents, //
+    }, //
 };
 
-fn slice_during_mark(cpu: CpuBuffer<'_>) {
-    let mut reader = cpu.lock_reader();
+fn slice_during_mark(mut reader: Consumer<'_>) {
     let page = reader.page();
     let bytes = page.committed(0, 64);
 

@@ -2,10 +2,7 @@
 
 //! Consuming the events of the reader page.
 
-use super::{
-    MissedEvents,
-    ReaderGuard, //
-};
+use super::ReaderGuard;
 use crate::{
     bindings::ring_buffer_per_cpu,
     events,
@@ -29,8 +26,9 @@ use core::{
 /// # Invariants
 ///
 /// If the reader page of `cpu` has not been swapped since and `read` bytes of it are read, `end` is
-/// the index of an event on the page, or of the end of its committed bytes. `read` is not 0, so
-/// that this is no page that was reset.
+/// the index of an event on the page, or of the end of its committed bytes, or behind that end:
+/// [`CompletePage::mark_missed`] cuts off the padding. `read` is not 0, so that this is no page
+/// that was reset.
 ///
 /// The access is held for `'a`, so that only ftrace_dump() may have advanced on the page.
 pub(crate) struct Rest<'a> {
@@ -98,9 +96,9 @@ impl<'a> Consumer<'a> {
         self.reader.complete_page()
     }
 
-    /// Replaces [`ReaderGuard::missed`]. Returns what it was.
-    pub(crate) fn replace_missed(&mut self, missed: MissedEvents) -> MissedEvents {
-        self.reader.replace_missed(missed)
+    /// See [`ReaderGuard::clear_missed`].
+    pub(crate) fn clear_missed(&mut self) {
+        self.reader.clear_missed();
     }
 
     /// See [`ReaderGuard::publish`].
@@ -140,7 +138,9 @@ impl<'a> Consumer<'a> {
         {
             return None;
         }
-        self.walk(rest.end, max)
+        let end = rest.end.min(self.page().size());
+
+        self.walk(end, max)
     }
 
     /// Consumes up to `max` events before `end`, which is the index of an event or of the end of
