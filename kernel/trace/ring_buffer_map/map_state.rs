@@ -148,10 +148,11 @@ impl<'a> MappingGuard<'a> {
     ///
     /// - `EBUSY`: there are too many VMAs.
     /// - Those of the first VMA: `EINVAL` if the guard is of another buffer, `E2BIG` if there are
-    ///   more sub-buffers than ids, `EIO` if the list of sub-buffers is corrupt, `ENOMEM`.
+    ///   more sub-buffers than ids, `ENODEV` if their memory is not in the linear map, `EIO` if the
+    ///   list of sub-buffers is corrupt, `ENOMEM`.
     pub(crate) fn add_user(&mut self, buffer: Settled<'a>) -> Result {
         let Some(users) = NonZeroU32::new(self.users()) else {
-            return self.map(buffer.disable_resize());
+            return self.map(buffer.disable_resize()?);
         };
 
         self.set_users(users.checked_add(1).ok_or(EBUSY)?);

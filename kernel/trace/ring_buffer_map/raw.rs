@@ -89,6 +89,8 @@ const _: () = assert!(usize::BITS == 64);
 ///   `L`, C does not store to the field without it.
 /// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the
 ///   [`Link`] protects, for as long as that lock is held.
+/// - If `L` is a [`Lock`], the field is initialised for as long as there is a [`Shared`] of the
+///   struct. If it is an [`Atomic`], C accesses the field by atomic operations only.
 pub(crate) struct Field<T, U, L> {
     offset: usize,
     _type: PhantomData<fn(T) -> (U, L)>,
@@ -197,8 +199,8 @@ impl<'a, T> Shared<'a, T> {
 
     /// An atomic counter of C.
     fn atomic(self, field: Field<T, i32, Atomic<i32>>) -> &'a Atomic<i32> {
-        // SAFETY: By the type invariants the counter is valid for `'a`. C accesses an `atomic_t` by
-        // atomic operations only.
+        // SAFETY: By the type invariants the counter is valid for `'a`, and C accesses it by atomic
+        // operations only.
         unsafe { Atomic::from_ptr(self.word(field)) }
     }
 
@@ -207,8 +209,7 @@ impl<'a, T> Shared<'a, T> {
         self,
         field: Field<T, B::State, Lock<(), B>>,
     ) -> &'a Lock<(), B> {
-        // SAFETY: By the type invariants the lock is valid for `'a`, and C initialises the locks of
-        // a struct before it hands the struct out.
+        // SAFETY: By the type invariants the lock is valid for `'a`, and initialised.
         unsafe { Lock::from_raw(self.word(field)) }
     }
 }

@@ -68,6 +68,10 @@ impl SubbufIds {
     /// persistent buffer have the same place.
     pub(crate) fn fill(&mut self, cpu: &mut Cpu<'_>) -> Result {
         self.cpu = ptr::null_mut();
+        // One entry is that of the reader page.
+        if cpu.load(fields::cpu::NR_PAGES).checked_add(1) != Some(self.len) {
+            return Err(EIO);
+        }
         if cpu.load(fields::cpu::RING_META).is_null() {
             self.give(cpu)?;
         } else {
@@ -93,12 +97,7 @@ impl SubbufIds {
     /// Enters the sub-buffers of a persistent buffer by their places in its memory.
     fn find(&mut self, cpu: &mut Cpu<'_>) -> Result {
         let buffer = **cpu;
-        let nr_pages = buffer.load(fields::cpu::NR_PAGES);
 
-        // One entry is that of the reader page.
-        if nr_pages.checked_add(1) != Some(self.len) {
-            return Err(EIO);
-        }
         self.ids.fill(|| None);
 
         let mut enter = |page: Shared<'_, buffer_page>| {
@@ -117,7 +116,7 @@ impl SubbufIds {
         let mut next = cpu.head_page().ok_or(EIO)?;
         let head = next.page().as_ptr();
 
-        for _ in 0..nr_pages {
+        for _ in 1..self.len {
             enter(next.page())?;
             next.step();
         }

@@ -113,8 +113,8 @@ pub unsafe extern "C" fn trace_map_mmap(
 /// # Safety
 ///
 /// - `info` must be that of an open file.
-/// - A VMA that [`trace_map_mmap`] has mapped, or that this function was called for, must have been
-///   duplicated, and not be closed during the call.
+/// - A VMA of that file, which [`trace_map_mmap`] has mapped or this function was called for, must
+///   have been duplicated, and not be closed during the call.
 /// - This must be the only call for the new VMA.
 #[export]
 pub unsafe extern "C" fn trace_map_open(info: *mut c::ftrace_buffer_info) {
@@ -137,8 +137,8 @@ pub unsafe extern "C" fn trace_map_open(info: *mut c::ftrace_buffer_info) {
 /// # Safety
 ///
 /// - `info` must be that of an open file.
-/// - A VMA that [`trace_map_mmap`] has mapped, or that [`trace_map_open`] was called for, must be
-///   going away. This must be the only call for it.
+/// - A VMA of that file, which [`trace_map_mmap`] has mapped or [`trace_map_open`] was called for,
+///   must be going away. This must be the only call for it.
 #[export]
 pub unsafe extern "C" fn trace_map_close(info: *mut c::ftrace_buffer_info) {
     // SAFETY: By the safety requirements of this function. `mmap()` or `open()` has left an

@@ -51,15 +51,27 @@ impl<'a> Settled<'a> {
     }
 
     /// Keeps the size of the buffer and of its sub-buffers from changing. May sleep.
-    pub(crate) fn disable_resize(self) -> ResizeDisabled<'a> {
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if resizing is disabled too often.
+    pub(crate) fn disable_resize(self) -> Result<ResizeDisabled<'a>> {
+        /// C adds few units, and for a while a large one: `RESET_BIT`.
+        const MAX: i32 = 1 << 29;
+
         let parent = self.0.parent();
         // A resize in progress holds the mutex.
         let _resizing = parent.lock(fields::buffer::MUTEX).lock();
+        let count = self.0.atomic(fields::cpu::RESIZE_DISABLED);
 
-        self.0.atomic(fields::cpu::RESIZE_DISABLED).add(1, Relaxed);
+        // Units that are left are not taken back, so that the count must not wrap.
+        if count.load(Relaxed) & (MAX - 1) == MAX - 1 {
+            return Err(EBUSY);
+        }
+        count.add(1, Relaxed);
 
         // INVARIANT: The unit was added just above.
-        ResizeDisabled(self.0)
+        Ok(ResizeDisabled(self.0))
     }
 }
 
