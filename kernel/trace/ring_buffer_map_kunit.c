@@ -310,6 +310,38 @@ static void time_on_a_page_without_events(struct kunit *test)
 	rb_map_test_unmap(test);
 }
 
+/* Known losses do not make an unknown one known. */
+static void unknown_loss_after_overrun(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer *buffer;
+	struct buffer_page *page;
+	unsigned long commit;
+
+	buffer = rb_map_test_persistent(test, 8);
+	self->buffer = buffer;
+	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
+	/* The second page. */
+	page = buffer->buffers[raw_smp_processor_id()]->head_page;
+	page = list_entry(page->list.next, struct buffer_page, list);
+	local_add(PAGE_SIZE, &page->page->commit);
+
+	buffer = rb_map_test_reboot(buffer);
+	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_map(test);
+	/* Until the first page is overwritten. */
+	for (int i = 0; i < 100 && !ring_buffer_overrun_cpu(buffer, self->cpu); i++)
+		rb_map_test_write(self, 1);
+	KUNIT_ASSERT_EQ(test, RB_MAP_TEST_EVENTS,
+			ring_buffer_overrun_cpu(buffer, self->cpu));
+
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	commit = local_read(&self->cpu_buffer->reader_page->page->commit);
+	KUNIT_EXPECT_EQ(test, commit & RB_MISSED_MASK, RB_MISSED_EVENTS);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_meta(test).reader.lost_events);
+	rb_map_test_unmap(test);
+}
+
 /* A writer that does not leave the page's end does not hold the reader up. */
 static void d7_writer_past_the_end(struct kunit *test)
 {
@@ -813,29 +845,35 @@ static void d5_marked_page_is_marked(struct kunit *test)
 
 /*
  * A write after the boot, before anything resets the buffer, does not replace
- * what is there. The ring of a test does not see time start anew.
+ * what is there. The clock of the boot before was ahead.
  */
 static void d27_write_after_boot(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
 	unsigned int entries = 2 * RB_MAP_TEST_EVENTS + 2;
 	struct trace_buffer *buffer;
+	u64 start, ts = 0;
 
 	buffer = rb_map_test_persistent(test, 8);
 	self->buffer = buffer;
 	self->cpu = raw_smp_processor_id();
 	rb_map_test_write(self, entries);
+	buffer->buffers[self->cpu]->commit_page->page->time_stamp +=
+		3600 * NSEC_PER_SEC;
 
 	buffer = rb_map_test_reboot(buffer);
 	rb_map_test_open(test, buffer, self->cpu);
 	KUNIT_ASSERT_EQ(test, entries,
 			ring_buffer_entries_cpu(buffer, self->cpu));
-	rb_map_test_write(self, 1);
-	for (unsigned int i = 0; i < entries + 1; i++)
+	start = ring_buffer_time_stamp(buffer);
+	rb_map_test_write(self, 2);
+	for (unsigned int i = 0; i < entries + 2; i++)
 		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(buffer,
-								self->cpu, NULL,
+								self->cpu, &ts,
 								NULL));
 	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(buffer, self->cpu));
+	KUNIT_EXPECT_GE(test, ts, start);
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(buffer));
 }
 
 /* The page to write to is the reader page, and all of it is read. */
@@ -935,6 +973,7 @@ static int rb_map_test_init(struct kunit *test)
 
 static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(time_on_a_page_without_events),
+	KUNIT_CASE(unknown_loss_after_overrun),
 	KUNIT_CASE(d4_loss_stays),
 	KUNIT_CASE(d4_loss_stays_persistent),
 	KUNIT_CASE(d4_loss_reported_by_another_reader),

@@ -44,8 +44,8 @@ pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
 /// Swaps the reader page for the next one if it has been read, consumes all events on it, and
 /// refreshes the meta-page. May sleep.
 ///
-/// Swaps the page at most once, and consumes only what was committed by then, up to
-/// [`MAX_EVENTS_PER_LOCK`] events in a critical section. The function therefore ends even if
+/// Swaps the page at most once, but for empty ones, and consumes only what was committed by then,
+/// up to [`MAX_EVENTS_PER_LOCK`] events in a critical section. The function therefore ends even if
 /// writers keep adding events, and regardless of the contents of the page.
 ///
 /// Holds the access to the CPU, as other consumers look at events without the `reader_lock`. The

@@ -277,7 +277,8 @@ impl<'a> BothGuard<'_, 'a> {
         self.locked().store(fields::cpu::MAP_STATE, ptr::null_mut());
 
         // SAFETY: The pointer is that of a box from `link()`, which has left the unit as well. C's
-        // buffer does not point to the state any more.
+        // buffer does not point to the state any more. Nobody looks at it: that takes one of the
+        // locks, both of which are held.
         Some(unsafe { (KBox::from_raw(state), ResizeDisabled::take_over(cpu)) })
     }
 }

@@ -84,7 +84,8 @@ const _: () = assert!(usize::BITS == 64);
 ///
 /// # Invariants
 ///
-/// - A `T` has a field of type `U`, aligned and of the same size, at `offset`.
+/// - A `T` has a field of type `U`, aligned and of the same size, at `offset`. C stores to it one
+///   whole word at a time, as far as it stores to it at all.
 /// - Rust stores to the field with `L` only, and then any `U` that `L` allows. While Rust may hold
 ///   `L`, C does not store to the field without it.
 /// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the
@@ -133,8 +134,7 @@ impl<T, U, L> Field<T, U, L> {
 ///
 /// # Invariants
 ///
-/// Points to a `T` that is valid for `'a`. C stores to the fields in [`fields`] one whole word at a
-/// time, as far as it stores to them at all. A `struct ring_buffer_per_cpu` is none of a remote
+/// Points to a `T` that is valid for `'a`. A `struct ring_buffer_per_cpu` is none of a remote
 /// buffer.
 pub(crate) struct Shared<'a, T> {
     ptr: *mut T,
@@ -154,9 +154,8 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null. C must store to
-    /// the fields in [`fields`] by whole words. A `struct ring_buffer_per_cpu` must not be one of a
-    /// remote buffer.
+    /// `ptr` must point to a `T` that is valid for `'a`, so that it is not null. A
+    /// `struct ring_buffer_per_cpu` must not be one of a remote buffer.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(ptr: *mut T) -> Self {
         // INVARIANT: By the safety requirements of this function.

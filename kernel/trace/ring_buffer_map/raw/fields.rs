@@ -49,7 +49,7 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// The lock of each field must protect it as the invariants of [`Field`] say.
+/// Each field must be accessed, and its lock protect it, as the invariants of [`Field`] say.
 macro_rules! fields {
     (unsafe { $(
         $(#[$doc:meta])*
@@ -86,13 +86,15 @@ macro_rules! fields {
 // SAFETY: This holds except for what a reader in an NMI does that finds `reader_lock` taken, see
 // `reader_state`. It stores to the fields below without the lock, as it does while a reader in C
 // holds it.
-// - C initialises each mutex and lock with its struct.
+// - Each field is one aligned word. C stores to it by a `local_t`, by `WRITE_ONCE()`, or by a plain
+//   store, which the kernel takes to be of the whole word.
+// - C initialises each mutex and lock with its struct. `resize_disabled` is atomic in C.
 // - Fields of `LoadOnly` are not stored to.
 // - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
 //   and works with any value in them: they are statistics and a time stamp. A buffer always has a
 //   reader page. It is swapped under `reader_lock`. It is unlinked to be freed, or its memory
 //   replaced, under that lock or together with the buffer. `user_mapped` and `map_state` are Rust's
-//   alone. `resize_disabled` is atomic in C.
+//   alone.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
 //   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's
 //   alone, and the other bit-fields are 0 there. A sub-buffer always has its memory, which is

@@ -32,8 +32,9 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
 
     /// The CPU's buffer at this moment, if the CPU has one.
     pub(crate) fn cpu_buffer(self) -> Option<Shared<'a, ring_buffer_per_cpu>> {
-        // SAFETY: The struct is valid by the type invariants. The result is null or a buffer. An
-        // instance keeps both of the buffers that a snapshot swaps for as long as it lives.
+        // SAFETY: The struct is valid by the type invariants. The result is null or a buffer that
+        // is not a remote one. An instance keeps both of the buffers that a snapshot swaps for as
+        // long as it lives.
         unsafe {
             let cpu_buffer = bindings::trace_map_cpu_buffer(self.as_ptr());
 

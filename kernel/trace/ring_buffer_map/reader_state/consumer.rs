@@ -28,7 +28,8 @@ use core::{
 /// If the reader page of `cpu` has not been swapped since and `read` bytes of it are read, `end` is
 /// the index of an event on the page, or of the end of its committed bytes, or behind that end:
 /// [`CompletePage::mark_missed`] cuts off the padding. `read` is not 0, so that this is no page
-/// that was reset.
+/// that was reset: a reset leaves a reader page that no writer is on, and events come to it only by
+/// a swap.
 ///
 /// The access is held for `'a`, so that only ftrace_dump() may have advanced on the page.
 pub(crate) struct Rest<'a> {

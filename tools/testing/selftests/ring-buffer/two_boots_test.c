@@ -171,11 +171,8 @@ TEST_F(two_boots, d5_unknown_number_in_meta_page)
 	EXPECT_EQ(self->map.meta->reader.lost_events, 0);
 }
 
-/*
- * The same, on the page. Only a page that this boot has completed has room for a
- * number: the one that was the commit page.
- */
-TEST_F(two_boots, d5_unknown_number_on_page)
+/* The same, on the page: the one that was the commit page. */
+TEST_F(two_boots, unknown_number_on_page)
 {
 	int ret = SECOND_BOOT(CPU_COMMIT);
 	unsigned long commit;
