@@ -172,7 +172,7 @@ TEST_F(two_boots, d5_unknown_number_in_meta_page)
 }
 
 /* The same, on the page: the one that was the commit page. */
-TEST_F(two_boots, unknown_number_on_page)
+TEST_F(two_boots, control_unknown_number_on_page)
 {
 	int ret = SECOND_BOOT(CPU_COMMIT);
 	unsigned long commit;
