@@ -54,17 +54,23 @@ static int rb_map_test_mmap(struct file *file, struct vm_area_struct *vma)
 	return ret;
 }
 
-/* A mapping keeps the file, and so the buffer, also if the test is aborted. */
-static int rb_map_test_release(struct inode *inode, struct file *file)
+/* Frees the buffer, and its memory if it is persistent. */
+static void rb_map_test_free(struct trace_buffer *buffer)
 {
-	struct ring_buffer_per_cpu *cpu_buffer = file->private_data;
-	struct trace_buffer *buffer = cpu_buffer->buffer;
 	unsigned long start = buffer->range_addr_start;
 	unsigned long end = buffer->range_addr_end;
 
 	ring_buffer_free(buffer);
 	if (start)
 		free_pages_exact((void *)start, end - start);
+}
+
+/* A mapping keeps the file, and so the buffer, also if the test is aborted. */
+static int rb_map_test_release(struct inode *inode, struct file *file)
+{
+	struct ring_buffer_per_cpu *cpu_buffer = file->private_data;
+
+	rb_map_test_free(cpu_buffer->buffer);
 	return 0;
 }
 
@@ -88,7 +94,7 @@ static void rb_map_test_open(struct kunit *test, struct trace_buffer *buffer,
 	self->file = anon_inode_getfile("[rb_map_test]", &rb_map_test_fops,
 					self->cpu_buffer, O_RDONLY);
 	if (IS_ERR(self->file))
-		ring_buffer_free(buffer);
+		rb_map_test_free(buffer);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, self->file);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, rb_map_test_fput,
@@ -123,14 +129,45 @@ static struct trace_buffer *rb_map_test_persistent(struct kunit *test,
 	return buffer;
 }
 
-/* What the next boot makes of the memory of a persistent buffer. */
-static struct trace_buffer *rb_map_test_reboot(struct trace_buffer *buffer)
+/* Begins with a persistent buffer that is not mapped yet, of this CPU. */
+static void rb_map_test_begin_persistent(struct kunit *test, unsigned int pages)
 {
-	unsigned long start = buffer->range_addr_start;
-	unsigned long size = buffer->range_addr_end - start;
+	struct rb_map_test *self = test->priv;
 
-	ring_buffer_free(buffer);
-	return ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0, start, size, 0);
+	self->buffer = rb_map_test_persistent(test, pages);
+	self->cpu = raw_smp_processor_id();
+	self->cpu_buffer = self->buffer->buffers[self->cpu];
+}
+
+/* Goes on with what the next boot makes of the memory of that buffer. */
+static void rb_map_test_reboot(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long start = self->buffer->range_addr_start;
+	unsigned long size = self->buffer->range_addr_end - start;
+
+	ring_buffer_free(self->buffer);
+	rb_map_test_open(test, ring_buffer_alloc_range(size, RB_FL_OVERWRITE, 0,
+						       start, size, 0),
+			 self->cpu);
+}
+
+/* Marks the first page as GET_READER does, without room for a number. */
+static struct buffer_data_page *rb_map_test_mark(struct rb_map_test *self)
+{
+	struct buffer_data_page *data = self->cpu_buffer->head_page->page;
+
+	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
+	return data;
+}
+
+/* Damages the second page, such that the next boot discards it. */
+static void rb_map_test_damage(struct rb_map_test *self)
+{
+	struct buffer_page *page = self->cpu_buffer->head_page;
+
+	page = list_entry(page->list.next, struct buffer_page, list);
+	local_add(PAGE_SIZE, &page->page->commit);
 }
 
 static unsigned long rb_map_test_map_pages(struct rb_map_test *self,
@@ -314,26 +351,19 @@ static void time_on_a_page_without_events(struct kunit *test)
 static void unknown_loss_after_overrun(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	struct trace_buffer *buffer;
-	struct buffer_page *page;
 	unsigned long commit;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
-	/* The second page. */
-	page = buffer->buffers[raw_smp_processor_id()]->head_page;
-	page = list_entry(page->list.next, struct buffer_page, list);
-	local_add(PAGE_SIZE, &page->page->commit);
+	rb_map_test_damage(self);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_reboot(test);
 	rb_map_test_map(test);
 	/* Until the first page is overwritten. */
-	for (int i = 0; i < 100 && !ring_buffer_overrun_cpu(buffer, self->cpu); i++)
+	for (int i = 0; i < 100 && !ring_buffer_overrun_cpu(self->buffer, self->cpu); i++)
 		rb_map_test_write(self, 1);
 	KUNIT_ASSERT_EQ(test, RB_MAP_TEST_EVENTS,
-			ring_buffer_overrun_cpu(buffer, self->cpu));
+			ring_buffer_overrun_cpu(self->buffer, self->cpu));
 
 	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 	commit = local_read(&self->cpu_buffer->reader_page->page->commit);
@@ -656,27 +686,20 @@ static void d4_loss_reported_by_another_reader(struct kunit *test)
 static void d6_marked_page_is_kept(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	struct buffer_data_page *data;
-	struct trace_buffer *buffer;
 	unsigned long entries;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
-	self->cpu = raw_smp_processor_id();
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
-	entries = ring_buffer_entries_cpu(buffer, self->cpu);
-	/* As GET_READER does, without room for a number. */
-	data = buffer->buffers[self->cpu]->head_page->page;
-	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
+	entries = ring_buffer_entries_cpu(self->buffer, self->cpu);
+	rb_map_test_mark(self);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, self->cpu);
+	rb_map_test_reboot(test);
 	KUNIT_EXPECT_EQ(test, entries,
-			ring_buffer_entries_cpu(buffer, self->cpu));
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
 
 	/* Writers overwrite the page. */
 	rb_map_test_write(self, 10 * RB_MAP_TEST_EVENTS);
-	KUNIT_EXPECT_LE(test, ring_buffer_bytes_cpu(buffer, self->cpu),
+	KUNIT_EXPECT_LE(test, ring_buffer_bytes_cpu(self->buffer, self->cpu),
 			8 * PAGE_SIZE);
 }
 
@@ -686,31 +709,26 @@ static void d6_mark_is_read(struct kunit *test)
 	struct rb_map_test *self = test->priv;
 	struct buffer_data_read_page *page;
 	struct buffer_data_page *data;
-	struct trace_buffer *buffer;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
-	self->cpu = raw_smp_processor_id();
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
-	data = buffer->buffers[self->cpu]->head_page->page;
-	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
+	rb_map_test_mark(self);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, self->cpu);
-	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(buffer, self->cpu,
+	rb_map_test_reboot(test);
+	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(self->buffer, self->cpu,
 							     &page));
 	data = ring_buffer_read_page_data(page);
 	/* One event each. */
 	for (int i = 0; i < RB_MAP_TEST_EVENTS; i++) {
 		KUNIT_EXPECT_EQ(test, 0,
-				ring_buffer_read_page(buffer, page,
+				ring_buffer_read_page(self->buffer, page,
 						      BUF_PAGE_HDR_SIZE +
 						      RB_MAP_TEST_PAYLOAD + 24,
 						      self->cpu, 0));
 		KUNIT_EXPECT_EQ(test, i == 0,
 				!!(local_read(&data->commit) & RB_MISSED_EVENTS));
 	}
-	ring_buffer_free_read_page(buffer, self->cpu, page);
+	ring_buffer_free_read_page(self->buffer, self->cpu, page);
 }
 
 /* The validation does not take a discarded event for one that can be read. */
@@ -718,26 +736,22 @@ static void d26_discarded_event(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
 	struct ring_buffer_event *event;
-	struct trace_buffer *buffer;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
-	self->cpu = raw_smp_processor_id();
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 1);
 	/* Such that the discarded event has a time of its own. */
 	mdelay(1);
-	event = ring_buffer_lock_reserve(buffer, 8);
+	event = ring_buffer_lock_reserve(self->buffer, 8);
 	KUNIT_ASSERT_NOT_NULL(test, event);
 	/* It stays on the page, as another one follows. */
-	ring_buffer_nest_start(buffer);
+	ring_buffer_nest_start(self->buffer);
 	rb_map_test_write(self, 1);
-	ring_buffer_nest_end(buffer);
-	ring_buffer_discard_commit(buffer, event);
-	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(buffer, self->cpu));
+	ring_buffer_nest_end(self->buffer);
+	ring_buffer_discard_commit(self->buffer, event);
+	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(self->buffer, self->cpu));
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, self->cpu);
-	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(buffer, self->cpu));
+	rb_map_test_reboot(test);
+	KUNIT_EXPECT_EQ(test, 2, ring_buffer_entries_cpu(self->buffer, self->cpu));
 }
 
 /*
@@ -748,27 +762,20 @@ static void d5_unknown_loss(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
 	unsigned int kept = 3 * RB_MAP_TEST_EVENTS;
-	struct trace_buffer *buffer;
-	struct buffer_page *page;
 
-	buffer = rb_map_test_persistent(test, 16);
-	self->buffer = buffer;
+	rb_map_test_begin_persistent(test, 16);
 	rb_map_test_write(self, 4 * RB_MAP_TEST_EVENTS);
-	/* The second page. */
-	page = buffer->buffers[raw_smp_processor_id()]->head_page;
-	page = list_entry(page->list.next, struct buffer_page, list);
-	local_add(PAGE_SIZE, &page->page->commit);
+	rb_map_test_damage(self);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_reboot(test);
 	KUNIT_ASSERT_EQ(test, kept,
-			ring_buffer_entries_cpu(buffer, self->cpu));
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
 
 	/* A reader looks at the first event behind it before the mapping does. */
 	for (int i = 0; i < RB_MAP_TEST_EVENTS; i++)
-		ring_buffer_consume(buffer, self->cpu, NULL, NULL);
+		ring_buffer_consume(self->buffer, self->cpu, NULL, NULL);
 	KUNIT_EXPECT_NOT_NULL(test,
-			      ring_buffer_peek(buffer, self->cpu, NULL, NULL));
+			      ring_buffer_peek(self->buffer, self->cpu, NULL, NULL));
 	KUNIT_EXPECT_EQ(test, self->cpu_buffer->lost_events, ULONG_MAX);
 
 	rb_map_test_map(test);
@@ -788,20 +795,13 @@ static void d5_unknown_loss(struct kunit *test)
 static void d5_loss_waits_for_a_page(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	struct trace_buffer *buffer;
-	struct buffer_page *page;
 	unsigned long commit = 0;
 
-	buffer = rb_map_test_persistent(test, 16);
-	self->buffer = buffer;
+	rb_map_test_begin_persistent(test, 16);
 	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS + 1);
-	/* The second page; the writer is on the third. */
-	page = buffer->buffers[raw_smp_processor_id()]->head_page;
-	page = list_entry(page->list.next, struct buffer_page, list);
-	local_add(PAGE_SIZE, &page->page->commit);
+	rb_map_test_damage(self);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_reboot(test);
 	rb_map_test_map(test);
 	rb_map_test_drain(test);
 	KUNIT_ASSERT_PTR_EQ(test, self->cpu_buffer->reader_page,
@@ -824,18 +824,13 @@ static void d5_marked_page_is_marked(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
 	struct buffer_data_page *data;
-	struct trace_buffer *buffer;
 	unsigned long commit;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS);
-	data = buffer->buffers[raw_smp_processor_id()]->head_page->page;
-	commit = local_read(&data->commit) | RB_MISSED_EVENTS;
-	local_set(&data->commit, commit);
+	commit = local_read(&rb_map_test_mark(self)->commit);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_reboot(test);
 	rb_map_test_map(test);
 	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 	data = self->cpu_buffer->reader_page->page;
@@ -851,52 +846,45 @@ static void d27_write_after_boot(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
 	unsigned int entries = 2 * RB_MAP_TEST_EVENTS + 2;
-	struct trace_buffer *buffer;
 	u64 start, ts = 0;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
-	self->cpu = raw_smp_processor_id();
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, entries);
-	buffer->buffers[self->cpu]->commit_page->page->time_stamp +=
+	self->cpu_buffer->commit_page->page->time_stamp +=
 		3600 * NSEC_PER_SEC;
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, self->cpu);
+	rb_map_test_reboot(test);
 	KUNIT_ASSERT_EQ(test, entries,
-			ring_buffer_entries_cpu(buffer, self->cpu));
-	start = ring_buffer_time_stamp(buffer);
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
+	start = ring_buffer_time_stamp(self->buffer);
 	rb_map_test_write(self, 2);
 	for (unsigned int i = 0; i < entries + 2; i++)
-		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(buffer,
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer,
 								self->cpu, &ts,
 								NULL));
-	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(buffer, self->cpu));
+	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(self->buffer, self->cpu));
 	KUNIT_EXPECT_GE(test, ts, start);
-	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(buffer));
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(self->buffer));
 }
 
 /* The page to write to is the reader page, and all of it is read. */
 static void d27_write_after_drain(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	struct trace_buffer *buffer;
 	u64 start, ts = 0;
 
-	buffer = rb_map_test_persistent(test, 8);
-	self->buffer = buffer;
+	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 2);
 
-	buffer = rb_map_test_reboot(buffer);
-	rb_map_test_open(test, buffer, raw_smp_processor_id());
+	rb_map_test_reboot(test);
 	rb_map_test_map(test);
 	rb_map_test_drain(test);
-	start = ring_buffer_time_stamp(buffer);
+	start = ring_buffer_time_stamp(self->buffer);
 	rb_map_test_write(self, 1);
-	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(buffer, self->cpu, &ts,
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
 						     NULL));
 	KUNIT_EXPECT_GE(test, ts, start);
-	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(buffer));
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(self->buffer));
 	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 	KUNIT_EXPECT_EQ(test, 3, rb_map_test_meta(test).read);
 	rb_map_test_unmap(test);
