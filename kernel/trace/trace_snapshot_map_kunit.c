@@ -272,8 +272,11 @@ static int snapshot_map_test_init(struct kunit *test)
 	if (!self)
 		return -ENOMEM;
 	test->priv = self;
-	/* Each case has a thread of its own. */
-	self->cpu = raw_smp_processor_id();
+	/*
+	 * Each case has a thread of its own. It is another CPU that is held, as
+	 * the first one may have the timer that ticks for all.
+	 */
+	self->cpu = cpumask_first(cpu_online_mask);
 	ret = set_cpus_allowed_ptr(current, cpumask_of(self->cpu)) ?:
 	      kunit_attach_mm();
 	if (ret)
