@@ -54,7 +54,7 @@ save() {
 	mv "$state/$key.tmp" "$state/$key"
 }
 
-results=0 failures=0 int3=0
+results=0 failures=0 foreign=0
 declare -A found=()
 : >"$state/kinds"
 
@@ -70,7 +70,7 @@ report() {
 	results=$((results + 1))
 	case $verdict in
 	good) echo "ok $results - $1: $rounds_now rounds, $operations operations, $events events" ;;
-	int3) echo "ok $results - $1: $rounds_now rounds, then the emulator's int3 fault # SKIP" ;;
+	foreign) echo "ok $results - $1: $rounds_now rounds, then $reason # SKIP" ;;
 	bad)
 		echo "not ok $results - seed $bad_seed: ${reason#seed "$bad_seed": }"
 		sed -n 's/^not ok /# the program says: /p' "$out" | head -n 1
@@ -106,7 +106,7 @@ summary() {
 			}
 		}' "$state/kinds"
 	for sort in "${!found[@]}"; do echo "# failed ${found[$sort]} times: $sort"; done
-	echo "# $failures failures, $int3 faults of the emulator"
+	echo "# $failures failures, $foreign faults of the emulator or the scheduler"
 	echo "# kernel $key ($IMPL, $CONFIG): $(awk "BEGIN { printf \"%.2f\", $seconds / 3600 }") hours, $rounds rounds, $failed failures so far"
 }
 
@@ -115,8 +115,8 @@ if [ -n "${SEED:-}" ]; then
 	for _ in 1 2 3; do
 		guest $((ROUNDS * 60)) "$SEED" --same --rounds "$ROUNDS" --seconds $((ROUNDS * 60)) "${extra[@]}"
 		report "seed $SEED"
-		[ "$verdict" = int3 ] || break
-		int3=$((int3 + 1))
+		[ "$verdict" = foreign ] || break
+		foreign=$((foreign + 1))
 	done
 	run_rounds=$rounds_now
 	[ "$verdict" != bad ] || failure
@@ -138,11 +138,11 @@ while [ $SECONDS -lt $end ]; do
 	seed=$((seed + rounds_now))
 	case $verdict in
 	good) tries=0 ;;
-	int3)
-		int3=$((int3 + 1)) tries=$((tries + 1))
+	foreign)
+		foreign=$((foreign + 1)) tries=$((tries + 1))
 		[ "$rounds_now" = 0 ] || tries=1
 		if [ $tries -ge 3 ]; then
-			echo "# seed $seed: this fault three times, passed over"
+			echo "# seed $seed: such a fault three times, passed over"
 			seed=$((seed + 1)) tries=0
 		fi
 		;;

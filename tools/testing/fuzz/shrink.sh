@@ -10,8 +10,8 @@ fails() {
 	[ $SECONDS -lt "$shrink_end" ] || return 1
 	for try in 1 2; do
 		guest "$shrink_time" "$shrink_seed" --same --seconds "$shrink_time" "$@"
-		[ "$verdict" = int3 ] || break
-		echo "# the emulator's int3 fault, try $try"
+		[ "$verdict" = foreign ] || break
+		echo "# $reason, try $try"
 	done
 	[ "$verdict" = bad ] && [ "$(signature "$reason")" = "$shrink_signature" ]
 }
