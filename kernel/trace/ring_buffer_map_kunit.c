@@ -152,10 +152,10 @@ static void rb_map_test_reboot(struct kunit *test)
 			 self->cpu);
 }
 
-/* Marks the first page as GET_READER does, without room for a number. */
-static struct buffer_data_page *rb_map_test_mark(struct rb_map_test *self)
+/* Marks a page as GET_READER does, without room for a number. */
+static struct buffer_data_page *rb_map_test_mark(struct buffer_page *page)
 {
-	struct buffer_data_page *data = self->cpu_buffer->head_page->page;
+	struct buffer_data_page *data = page->page;
 
 	local_set(&data->commit, local_read(&data->commit) | RB_MISSED_EVENTS);
 	return data;
@@ -682,6 +682,41 @@ static void d4_loss_reported_by_another_reader(struct kunit *test)
 	rb_map_test_unmap(test);
 }
 
+/*
+ * The page that the loss was before has no event: the only one is discarded, and
+ * another follows on the next page. ring_buffer_peek() goes on to that page, and
+ * leaves the loss to be reported there, where the writers are.
+ */
+static void loss_before_a_page_without_events(struct kunit *test)
+{
+	static const char text[] = "missed events";
+	struct rb_map_test *self = test->priv;
+	unsigned int before = rb_map_test_messages(text);
+	struct ring_buffer_event *event;
+
+	rb_map_test_open(test, ring_buffer_alloc(0, RB_FL_OVERWRITE),
+			 raw_smp_processor_id());
+	KUNIT_ASSERT_EQ(test, self->cpu_buffer->nr_pages, 2);
+	rb_map_test_map(test);
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS);
+	event = ring_buffer_lock_reserve(self->buffer, PAGE_SIZE - 64);
+	KUNIT_ASSERT_NOT_NULL(test, event);
+	ring_buffer_nest_start(self->buffer);
+	rb_map_test_write(self, 1);
+	ring_buffer_nest_end(self->buffer);
+	ring_buffer_discard_commit(self->buffer, event);
+
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, NULL,
+						     NULL));
+	KUNIT_ASSERT_PTR_EQ(test, self->cpu_buffer->reader_page,
+			    self->cpu_buffer->tail_page);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS,
+			rb_map_test_meta(test).reader.lost_events);
+	KUNIT_EXPECT_EQ(test, before, rb_map_test_messages(text));
+	rb_map_test_unmap(test);
+}
+
 /* The next boot keeps pages on which a loss is marked. */
 static void d6_marked_page_is_kept(struct kunit *test)
 {
@@ -691,7 +726,7 @@ static void d6_marked_page_is_kept(struct kunit *test)
 	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
 	entries = ring_buffer_entries_cpu(self->buffer, self->cpu);
-	rb_map_test_mark(self);
+	rb_map_test_mark(self->cpu_buffer->head_page);
 
 	rb_map_test_reboot(test);
 	KUNIT_EXPECT_EQ(test, entries,
@@ -712,7 +747,7 @@ static void d6_mark_is_read(struct kunit *test)
 
 	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
-	rb_map_test_mark(self);
+	rb_map_test_mark(self->cpu_buffer->head_page);
 
 	rb_map_test_reboot(test);
 	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(self->buffer, self->cpu,
@@ -729,6 +764,26 @@ static void d6_mark_is_read(struct kunit *test)
 				!!(local_read(&data->commit) & RB_MISSED_EVENTS));
 	}
 	ring_buffer_free_read_page(self->buffer, self->cpu, page);
+}
+
+/* So does a boot if the page is the reader page, which no reader swaps in. */
+static void d6_reader_page_keeps_its_mark(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long lost = 0;
+
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, self->cpu_buffer->nr_pages * RB_MAP_TEST_EVENTS);
+	KUNIT_ASSERT_NOT_NULL(test, ring_buffer_consume(self->buffer, self->cpu,
+							NULL, NULL));
+	/* The writer is on the page before the head: nothing to rewind to. */
+	rb_map_test_write(self, 1);
+	rb_map_test_mark(self->cpu_buffer->reader_page);
+
+	rb_map_test_reboot(test);
+	KUNIT_ASSERT_NOT_NULL(test, ring_buffer_consume(self->buffer, self->cpu,
+							NULL, &lost));
+	KUNIT_EXPECT_EQ(test, lost, ULONG_MAX);
 }
 
 /* The validation does not take a discarded event for one that can be read. */
@@ -809,7 +864,7 @@ static void d5_loss_waits_for_a_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS + 1,
 			rb_map_test_meta(test).read);
 
-	rb_map_test_write(self, RB_MAP_TEST_EVENTS);
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS);
 	for (int i = 0; i < 3; i++) {
 		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 		commit |= local_read(&self->cpu_buffer->reader_page->page->commit);
@@ -828,7 +883,7 @@ static void d5_marked_page_is_marked(struct kunit *test)
 
 	rb_map_test_begin_persistent(test, 8);
 	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS);
-	commit = local_read(&rb_map_test_mark(self)->commit);
+	commit = local_read(&rb_map_test_mark(self->cpu_buffer->head_page)->commit);
 
 	rb_map_test_reboot(test);
 	rb_map_test_map(test);
@@ -879,6 +934,7 @@ static void d27_write_after_drain(struct kunit *test)
 	rb_map_test_reboot(test);
 	rb_map_test_map(test);
 	rb_map_test_drain(test);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_bytes_cpu(self->buffer, self->cpu));
 	start = ring_buffer_time_stamp(self->buffer);
 	rb_map_test_write(self, 1);
 	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
@@ -887,6 +943,27 @@ static void d27_write_after_drain(struct kunit *test)
 	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(self->buffer));
 	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
 	KUNIT_EXPECT_EQ(test, 3, rb_map_test_meta(test).read);
+	rb_map_test_unmap(test);
+}
+
+/* The boot has discarded the page to write to. */
+static void d27_discarded_page_has_no_bytes(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS + 1);
+	rb_map_test_damage(self);
+
+	rb_map_test_reboot(test);
+	rb_map_test_map(test);
+	rb_map_test_drain(test);
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS, rb_map_test_meta(test).read);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_bytes_cpu(self->buffer, self->cpu));
+	rb_map_test_write(self, 1);
+	rb_map_test_drain(test);
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS + 1, rb_map_test_meta(test).read);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_bytes_cpu(self->buffer, self->cpu));
 	rb_map_test_unmap(test);
 }
 
@@ -965,11 +1042,13 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d4_loss_stays),
 	KUNIT_CASE(d4_loss_stays_persistent),
 	KUNIT_CASE(d4_loss_reported_by_another_reader),
+	KUNIT_CASE(loss_before_a_page_without_events),
 	KUNIT_CASE(d5_loss_waits_for_a_page),
 	KUNIT_CASE(d5_marked_page_is_marked),
 	KUNIT_CASE(d5_unknown_loss),
 	KUNIT_CASE(d6_marked_page_is_kept),
 	KUNIT_CASE(d6_mark_is_read),
+	KUNIT_CASE(d6_reader_page_keeps_its_mark),
 	KUNIT_CASE(d7_writer_past_the_end),
 	KUNIT_CASE(d12_loss_is_kept),
 	KUNIT_CASE(d12_loss_is_reported_once),
@@ -983,6 +1062,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d26_discarded_event),
 	KUNIT_CASE(d27_write_after_boot),
 	KUNIT_CASE(d27_write_after_drain),
+	KUNIT_CASE(d27_discarded_page_has_no_bytes),
 	{}
 };
 
