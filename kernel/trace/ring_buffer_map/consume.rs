@@ -105,7 +105,9 @@ fn report_missed(reader: &mut Consumer<'_>) {
     let missed = reader.missed();
 
     if let Some(mut page) = reader.complete_page() {
-        page.mark_missed(missed);
+        let padding = page.mark_missed(missed);
+
+        reader.skip(padding);
     } else {
         // The writer has yet to set the size of the page, so the mark has no place.
         match missed {

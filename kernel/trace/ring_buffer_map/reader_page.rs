@@ -147,18 +147,19 @@ impl<'a> CompletePage<'a> {
     /// Marks on the page that events are missing before it.
     ///
     /// The mark is a flag in `commit`. The number goes behind the last event, if it is known and
-    /// there is room.
-    pub(crate) fn mark_missed(&mut self, missed: MissedEvents) {
+    /// there is room. Returns by how many bytes the size shrinks: padding that nobody reads now.
+    pub(crate) fn mark_missed(&mut self, missed: MissedEvents) -> usize {
+        let size = self.size();
         // Writers fill a page up with padding, which counts as committed. There is no event from
         // `real_end` on.
         let end = match self.0.load(fields::page::REAL_END) {
-            0 => self.size(),
-            end => end.min(self.size()),
+            0 => size,
+            end => end.min(size),
         };
 
         // The size must not become less than what is read.
         if self.0.load(fields::page::READ) as usize > end {
-            return;
+            return 0;
         }
 
         let room = capacity(&self.0).saturating_sub(end) >= size_of::<u64>();
@@ -182,6 +183,7 @@ impl<'a> CompletePage<'a> {
         smp_mb(Write);
         // C adds the flags as an int, so that the upper half of the word is set as well.
         data.store(fields::data::COMMIT, end as i64 | i64::from(flags as i32));
+        size - end
     }
 }
 

@@ -97,6 +97,14 @@ impl<'a> Consumer<'a> {
         self.reader.complete_page()
     }
 
+    /// Counts `bytes` that were cut off the reader page as read.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        let cpu = self.cpu();
+        let read_bytes = cpu.load(fields::cpu::READ_BYTES);
+
+        cpu.store(fields::cpu::READ_BYTES, read_bytes.wrapping_add(bytes));
+    }
+
     /// See [`ReaderGuard::clear_missed`].
     pub(crate) fn clear_missed(&mut self) {
         self.reader.clear_missed();
@@ -164,7 +172,7 @@ impl<'a> Consumer<'a> {
         let walk = events::walk(events, stamp, max.get());
         // A valid page has no committed bytes beyond its capacity. If a corrupt page claims so,
         // skip them.
-        let index = if walk.length == 0 {
+        let index = if walk.length == events.len() {
             end
         } else {
             start + walk.length

@@ -18,6 +18,9 @@ const EINVAL: &str = "-22";
 const LOST: u64 = 1 << 31;
 const STORED: u64 = 1 << 30;
 
+/// The size of the largest sub-buffer.
+const MAX_SUBBUF: u64 = 1 << 19;
+
 /// A difference that is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -32,10 +35,19 @@ pub enum Rule {
     /// With C, a GET_READER that finds a page whose loss no other reader has reported does not
     /// either. A later page has it, or there is a warning.
     D18,
+    /// With C, the padding that a GET_READER cuts off a page that reports a loss stays in "bytes".
+    D28,
 }
 
 impl Rule {
-    pub const ALL: [Rule; 5] = [Rule::D1, Rule::D4, Rule::D13, Rule::D14, Rule::D18];
+    pub const ALL: [Rule; 6] = [
+        Rule::D1,
+        Rule::D4,
+        Rule::D13,
+        Rule::D14,
+        Rule::D18,
+        Rule::D28,
+    ];
 
     pub fn name(self) -> String {
         format!("{self:?}")
@@ -72,6 +84,9 @@ struct Context {
     moved: u32,
     /// The number of lost events that the meta-page had with Rust when it was seen last.
     lost: u64,
+    /// By how much "bytes" was more with C, and is in the buffer that a snapshot would swap in.
+    cut: u64,
+    spare_cut: u64,
 }
 
 impl Context {
@@ -97,6 +112,15 @@ impl Context {
             "move" => self.moved += 1,
             _ => (),
         }
+    }
+
+    /// By how much "bytes" is more with C now, after an operation that has cut a page or not.
+    fn count(&mut self, more: u64, cuts: bool) {
+        // A snapshot swaps the buffers. A reset may be taken for one.
+        if !cuts && more != self.cut {
+            self.spare_cut = self.cut;
+        }
+        self.cut = more;
     }
 
     /// Whether `op` has brought the meta-page up to date by a GET_READER.
@@ -224,6 +248,7 @@ impl Comparer {
             }
             let looked = context.looked(&words, rust);
             let begun = context.begun(&words, rust);
+            let cuts = looked && marked(&rust_state) == Some(true);
             if context.reset(&words, rust) {
                 context.lost = 0;
             }
@@ -237,7 +262,10 @@ impl Comparer {
                     continue;
                 }
                 let stays = (!looked && !begun).then_some(context.lost);
-                let rule = differing_field(&rust_state, field, c, rust, stays);
+                let rule = match field {
+                    Field::StatBytes => cut(&context, c, rust, cuts),
+                    _ => differing_field(&rust_state, field, c, rust, stays),
+                };
                 if !rule.is_some_and(|rule| self.allow(rule)) {
                     let hex = |value: Option<u64>| {
                         value.map_or_else(|| "none".to_owned(), |value| format!("{value:#x}"))
@@ -247,6 +275,8 @@ impl Comparer {
                 }
             }
             context.lost = rust_state.get(Field::LostEvents).unwrap_or(context.lost);
+            let bytes = |state: &State| state.get(Field::StatBytes).unwrap_or(0);
+            context.count(bytes(&c_state).saturating_sub(bytes(&rust_state)), cuts);
             context.follow(&words, rust);
         }
 
@@ -308,15 +338,29 @@ fn differing_result(
     }
 }
 
+/// Whether the reader page reports a loss.
+fn marked(state: &State) -> Option<bool> {
+    state.get(Field::Commit).map(|commit| commit & LOST != 0)
+}
+
 /// Whether C shows a loss that the reader page, which is consumed, does not have. It has with Rust.
 fn late(c: &State, rust: &State) -> bool {
     let lost = c.get(Field::LostEvents).unwrap_or(0);
-    let marked = |state: &State| state.get(Field::Commit).map(|commit| commit & LOST != 0);
 
     let shown = rust.get(Field::LostEvents) == Some(lost);
     let stored = rust.get(Field::Stored).is_none_or(|stored| stored == lost);
 
     lost != 0 && shown && stored && marked(c) == Some(false) && marked(rust) == Some(true)
+}
+
+/// The rule that may allow "bytes" to have two values: the difference is what it was, or more after
+/// an operation that `cuts`, a GET_READER whose page reports a loss.
+fn cut(context: &Context, c: Option<u64>, rust: Option<u64>, cuts: bool) -> Option<Rule> {
+    let more = c?.checked_sub(rust?)?;
+    let known = more == context.cut || more == context.spare_cut;
+    let grown = more > context.cut && more - context.cut < MAX_SUBBUF;
+
+    (known || cuts && grown).then_some(Rule::D28)
 }
 
 /// The rule that may allow a field to have two values.
@@ -441,6 +485,30 @@ mod tests {
         assert_eq!(compare("= a\nread 0 9\nget 0\n", c, rust).0.len(), 1);
         let unmarked = rust.replace("commit=80000010", "commit=11");
         assert_eq!(compare(ops, c, &unmarked).0.len(), 1);
+
+        // What is cut off stays, and no more comes without a mark, or to Rust.
+        let ops = "= a\nget 0\nread 0 9\nreset 0\n";
+        let c = "= a\n0 0 commit=80000010 s.by=30\n1 9 s.by=34\n2 0 s.by=0\nend 0\n";
+        let rust = "= a\n0 0 commit=80000010 s.by=10\n1 9 s.by=14\n2 0 s.by=0\nend 0\n";
+        assert_eq!(compare(ops, c, rust), (vec![], 2));
+        for (from, to) in [("s.by=34", "s.by=35"), ("s.by=30", "s.by=9")] {
+            assert_eq!(compare(ops, &c.replace(from, to), rust).0.len(), 1);
+        }
+        // A snapshot swaps the buffer for another, and back.
+        let swaps = |text: &str, by: &str| text.replace("end 0", &format!("3 0 s.by={by}\nend 0"));
+        let longer = format!("{ops}ppid 1\n");
+        assert_eq!(
+            compare(&longer, &swaps(c, "36"), &swaps(rust, "16")),
+            (vec![], 3)
+        );
+        assert_eq!(
+            compare(&longer, &swaps(c, "37"), &swaps(rust, "16"))
+                .0
+                .len(),
+            1
+        );
+        let unmarked = |text: &str| text.replace("80000010", "10");
+        assert_eq!(compare(ops, &unmarked(c), &unmarked(rust)).0.len(), 1);
 
         let d1 = |tail: &str| {
             let c = format!("= a\n0 0\n1 0\n2 0\n3 0{tail}");

@@ -300,6 +300,28 @@ TEST_F(defects, d18_loss_is_reported_on_its_page)
 	EXPECT_EQ(meta->reader.lost_events, 0);
 }
 
+/* D28: what is cut off a page that reports a loss never counts as read ------ */
+
+TEST_F(defects, d28_bytes_of_marked_pages)
+{
+	size_t event = event_leaving(self->page - SUBBUF_HEADER_SIZE, 12, 100, 600);
+	struct stats stats;
+
+	ASSERT_GT(event, 0);
+	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
+	for (int i = 0; i < 3; i++) {
+		ASSERT_GT(lose(&self->inst, marker_payload(event), 2), 0);
+		ASSERT_EQ(swap(&self->map), 0);
+		ASSERT_TRUE(subbuf_commit(mapping_reader(&self->map)) &
+			    COMMIT_LOST);
+		while (!swap(&self->map))
+			;
+		ASSERT_EQ(stats_read(&self->inst, CPU, &stats), 0);
+		EXPECT_EQ(stats.entries, 0);
+		EXPECT_EQ(stats.bytes, 0);
+	}
+}
+
 /* What the kernel does for this process, counted in an instance beside ------ */
 
 static int watch_function(struct instance *watch, const char *function)

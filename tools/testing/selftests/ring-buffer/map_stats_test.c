@@ -110,9 +110,8 @@ static int both_consume(struct __test_metadata *_metadata,
 	return 1;
 }
 
-/* The bytes may be off by what the mapping's pages were cut short. */
 static void both_compare(struct __test_metadata *_metadata,
-			 struct both *both, long long cut)
+			 struct both *both)
 {
 	struct stats mapped, read;
 
@@ -123,7 +122,7 @@ static void both_compare(struct __test_metadata *_metadata,
 	EXPECT_EQ(mapped.commit_overrun, read.commit_overrun);
 	EXPECT_EQ(mapped.dropped, read.dropped);
 	EXPECT_EQ(mapped.read, read.read);
-	EXPECT_EQ(mapped.bytes, read.bytes + cut);
+	EXPECT_EQ(mapped.bytes, read.bytes);
 	EXPECT_LE(mapped.oldest_ts, mapped.now_ts);
 	EXPECT_GE(mapped.oldest_ts, both->oldest);
 	both->oldest = mapped.oldest_ts;
@@ -133,12 +132,12 @@ static void both_compare(struct __test_metadata *_metadata,
 static void both_drain(struct __test_metadata *_metadata,
 		       struct both *both)
 {
-	both_compare(_metadata, both, 0);
+	both_compare(_metadata, both);
 	for (int i = 0; both_consume(_metadata, both); i++) {
 		ASSERT_LT(i, 3 * NR_SUBBUFS);
-		both_compare(_metadata, both, 0);
+		both_compare(_metadata, both);
 	}
-	both_compare(_metadata, both, 0);
+	both_compare(_metadata, both);
 	EXPECT_EQ(both->walk.data, both->twin_walk.data);
 	EXPECT_EQ(both->walk.extends, both->twin_walk.extends);
 	EXPECT_EQ(both->walk.stamps, both->twin_walk.stamps);
@@ -194,29 +193,6 @@ TEST_F(stats, b8_overrun)
 	EXPECT_GT(both->map.meta->overrun, 0);
 }
 
-/*
- * With padding, GET_READER shortens the page that reports a loss before it
- * consumes it, and read() does so after: that much stays in "bytes".
- */
-TEST_F(stats, b8_overrun_with_padding)
-{
-	struct both *both = &self->both;
-	size_t event = event_leaving(both->capacity, 12, 100, 600);
-	unsigned int per_page = both->capacity / event;
-	size_t room = both->capacity % event;
-
-	ASSERT_GT(event, 0);
-	ASSERT_EQ(both_write(both, (NR_SUBBUFS + 3) * per_page + 1,
-			     marker_payload(event)), 0);
-	both_compare(_metadata, both, 0);
-	for (int i = 0; both_consume(_metadata, both); i++) {
-		ASSERT_LT(i, 3 * NR_SUBBUFS);
-		both_compare(_metadata, both, room);
-	}
-	EXPECT_GT(both->map.meta->overrun, 0);
-	EXPECT_EQ(both->walk.data, both->twin_walk.data);
-}
-
 TEST_F(stats, b8_largest_event)
 {
 	struct both *both = &self->both;
@@ -257,7 +233,7 @@ TEST_F(stats, b8_mixed_sizes)
 		/* Sometimes one page, sometimes all. */
 		if (i % 3) {
 			both_consume(_metadata, both);
-			both_compare(_metadata, both, 0);
+			both_compare(_metadata, both);
 		} else {
 			both_drain(_metadata, both);
 		}
@@ -311,7 +287,7 @@ TEST_F(stats, b8_time_extends)
 	EXPECT_EQ(both->walk.data, 8 + per_page);
 	EXPECT_EQ(both->walk.gaps, 0);
 	EXPECT_EQ(both->twin_walk.data, both->walk.data);
-	both_compare(_metadata, both, 0);
+	both_compare(_metadata, both);
 }
 
 #define EXEC	"events/sched/sched_process_exec/"
@@ -442,7 +418,7 @@ TEST_F(stats, b8_half_read)
 		ASSERT_EQ(get_reader(both->map.fd), 0);
 		ASSERT_GT(read(both->twin_fd, both->page,
 			       both->capacity + SUBBUF_HEADER_SIZE), 0);
-		both_compare(_metadata, both, 0);
+		both_compare(_metadata, both);
 		EXPECT_EQ(both->map.meta->reader.read,
 			  subbuf_commit(mapping_reader(&both->map)) &
 			  COMMIT_SIZE_MASK);
@@ -460,10 +436,10 @@ TEST_F(stats, b8_map_again)
 	for (int i = 0; i < 4; i++) {
 		ASSERT_EQ(both_write(both, per_page + 7, 100), 0);
 		both_consume(_metadata, both);
-		both_compare(_metadata, both, 0);
+		both_compare(_metadata, both);
 		mapping_close(&both->map);
 		ASSERT_EQ(mapping_open(&both->map, &both->inst, CPU), 0);
-		both_compare(_metadata, both, 0);
+		both_compare(_metadata, both);
 		/* The reader's page is the first one of a new mapping. */
 		EXPECT_EQ(both->map.meta->reader.id, 0);
 	}
