@@ -14,7 +14,7 @@ struct vm_area_struct;
 
 /* TRACE_MMAP_IOCTL_GET_READER of an open trace_pipe_raw. */
 int trace_map_get_reader(struct ftrace_buffer_info *info, bool block);
-/* The mmap file operation, and those of a VMA. */
+/* The mmap file operation, and those of a VMA. Call the latter once for each. */
 int trace_map_mmap(struct ftrace_buffer_info *info, struct vm_area_struct *vma);
 void trace_map_open(struct ftrace_buffer_info *info);
 void trace_map_close(struct ftrace_buffer_info *info);
@@ -22,7 +22,7 @@ void trace_map_close(struct ftrace_buffer_info *info);
 #ifdef CONFIG_RING_BUFFER_MAP_RUST
 /*
  * Refresh the meta-page from the per-CPU buffer, if there is one. Call with
- * the buffer's reader_lock held.
+ * the buffer's reader_lock held. It must not be a remote buffer.
  */
 void rb_update_meta_page(struct ring_buffer_per_cpu *cpu_buffer);
 

@@ -6,9 +6,11 @@
 
 use crate::{
     bindings,
-    ffi::c_int, //
+    ffi::{
+        c_int,
+        c_void, //
+    }, //
 };
-use core::ffi::c_void;
 
 /// Writes back what the kernel stored in `size` bytes at `address`.
 ///

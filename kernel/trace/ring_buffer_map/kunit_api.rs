@@ -27,6 +27,7 @@ use kernel::{
 /// # Safety
 ///
 /// - `buffer` must be valid, and not one of an instance.
+/// - If it is persistent, its memory must be freed by giving back a reference to each page.
 /// - `vma` must be valid and be set up by an mmap file operation, with the mmap lock held for
 ///   writing.
 #[export]

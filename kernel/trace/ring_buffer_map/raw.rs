@@ -188,11 +188,13 @@ impl<'a, T> Shared<'a, T> {
     /// Loads a field, as by `READ_ONCE()`.
     #[inline(always)]
     pub(crate) fn load<U: AtomicType, L>(self, field: Field<T, U, L>) -> U {
-        // FIXME(read_once): `READ_ONCE()`, once there is one that is no call of a helper.
+        // FIXME(read_once): `READ_ONCE()`, once there is one. The load of an `Atomic` is a call of
+        // a helper.
         // SAFETY: By the type invariants of `Self` and of `Field`, the pointer is to a valid and
-        // aligned `U`. C may store to it meanwhile. That is no data race for the memory model of
-        // the kernel, as the load is volatile and both are of one word: an `AtomicType` is no
-        // larger.
+        // aligned `U`. C may store to it meanwhile, also by a plain store. As with `READ_ONCE()` in
+        // C, the compilers do not tear either: the load is volatile, and both are of one aligned
+        // word, as an `AtomicType` is no larger. So the value is one that was stored. Any value is
+        // a valid `U`.
         unsafe { self.word(field).read_volatile() }
     }
 

@@ -143,11 +143,13 @@ pub unsafe extern "C" fn trace_map_open(info: *mut c::ftrace_buffer_info) {
 pub unsafe extern "C" fn trace_map_close(info: *mut c::ftrace_buffer_info) {
     // SAFETY: By the safety requirements of this function. `mmap()` or `open()` has left an
     // exclusion to the VMA.
-    unsafe {
+    let (file, exclusion) = unsafe {
         let file = TraceFile::new(Shared::from_raw(info.cast()));
 
-        trace_file::close(file, SnapshotExclusion::of_vma(file.array()));
-    }
+        (file, SnapshotExclusion::of_vma(file.array()))
+    };
+
+    trace_file::close(file, exclusion);
 }
 
 /// `TRACE_MMAP_IOCTL_GET_READER`, see [`trace_file::get_reader`].

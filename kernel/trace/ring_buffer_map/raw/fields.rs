@@ -29,12 +29,12 @@ use crate::bindings::{
     ring_buffer_per_cpu,
     trace_buffer, //
 };
-use core::ffi::c_void;
 use kernel::{
     bindings::{
         mutex,
         raw_spinlock_t, //
     },
+    ffi::c_void,
     sync::lock::{
         mutex::MutexBackend,
         raw_spinlock::RawSpinLockIrqBackend, //

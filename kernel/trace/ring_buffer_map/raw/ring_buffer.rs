@@ -56,7 +56,7 @@ impl<'a> Settled<'a> {
     ///
     /// `EBUSY` if resizing is disabled too often.
     pub(crate) fn disable_resize(self) -> Result<ResizeDisabled<'a>> {
-        /// C adds few units, and for a while a large one: `RESET_BIT`.
+        /// Below `RESET_BIT`, which C adds for a while, but with the mutex held.
         const MAX: i32 = 1 << 29;
 
         let parent = self.0.parent();
@@ -65,7 +65,7 @@ impl<'a> Settled<'a> {
         let count = self.0.atomic(fields::cpu::RESIZE_DISABLED);
 
         // Units that are left are not taken back, so that the count must not wrap.
-        if count.load(Relaxed) & (MAX - 1) == MAX - 1 {
+        if !(0..MAX).contains(&count.load(Relaxed)) {
             return Err(EBUSY);
         }
         count.add(1, Relaxed);

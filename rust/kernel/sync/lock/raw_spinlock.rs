@@ -24,7 +24,8 @@ pub use new_raw_spinlock_irq;
 ///
 /// Exposes the kernel's [`raw_spinlock_t`]. In contrast to [`SpinLockIrq`], whose `spinlock_t`
 /// becomes a sleeping lock under `PREEMPT_RT`, this lock always spins. Critical sections must be
-/// short. It must not be used with [`CondVar`], which takes a `spinlock_t` with the lock held.
+/// short. To wait on a [`CondVar`] with the lock is a bug: that takes a `spinlock_t` with the lock
+/// held.
 ///
 /// Disabled interrupts are counted, as with [`SpinLockIrq`], rather than saved in the guard. So
 /// guards may be dropped in any order, and interrupts are enabled again with the last of them.
