@@ -56,6 +56,8 @@ TEST_F(exclusion, b5_resize)
 	long kb = (getpagesize() << variant->order) / 1024;
 	struct walk walk = {};
 
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 	ASSERT_GT(instance_read(inst, "buffer_size_kb", before, 64), 0);
 	ASSERT_MAPPED();
 
@@ -118,6 +120,8 @@ TEST_F(exclusion, b5_cpus_are_independent)
 {
 	int fd;
 
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 	ASSERT_MAPPED();
 	fd = cpu_open(&self->inst, OTHER_CPU, O_RDONLY | O_NONBLOCK);
 	ASSERT_GE(fd, 0);
@@ -279,6 +283,8 @@ TEST_F(exclusion, b5_snapshot)
 
 	if (!instance_has(inst, "snapshot"))
 		SKIP(return, "no snapshots (CONFIG_TRACER_SNAPSHOT)");
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 
 	ASSERT_MAPPED();
 	EXPECT_EQ(instance_write(inst, "snapshot", "1"), -EBUSY);
@@ -314,6 +320,8 @@ TEST_F(exclusion, b5_snapshot_trigger)
 
 	if (!instance_has(inst, "snapshot") || !instance_has(inst, TRIGGER))
 		SKIP(return, "no snapshot triggers (CONFIG_TRACER_SNAPSHOT)");
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 
 	/* A mapping refuses the trigger. */
 	ASSERT_MAPPED();
@@ -700,6 +708,8 @@ TEST_F_TIMEOUT(exclusion, b11_map_leaks_nothing, 120)
 	size_t page = getpagesize();
 	long kb;
 
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 	ASSERT_EQ(instance_resize(inst, 0, 1000), 0);
 	kb = lost_kb(_metadata, inst, ROUNDS, page, 0, PROT_READ, 0);
 	EXPECT_LT(kb, slack_kb(ROUNDS));
@@ -714,6 +724,8 @@ TEST_F_TIMEOUT(exclusion, b11_failed_map_leaks_nothing, 120)
 	size_t page = getpagesize();
 	long kb;
 
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 	ASSERT_EQ(instance_resize(inst, 0, 1000), 0);
 	kb = lost_kb(_metadata, inst, ROUNDS, page, 1002 * page, PROT_READ,
 		     -EINVAL);

@@ -60,6 +60,8 @@ FIXTURE_SETUP(race)
 	self->raced = variant->raced;
 	self->map.fd = -1;
 	self->other.fd = -1;
+	if (!has_cpu(OTHER_CPU))
+		SKIP(return, "there is one CPU only");
 	self->klog = klog_open();
 	self->race = mmap(NULL, sizeof(*self->race), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);

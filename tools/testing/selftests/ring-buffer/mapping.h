@@ -150,8 +150,24 @@ static inline long meminfo_kb(const char *field)
 	return line ? atol(line + strlen(field)) : -1;
 }
 
+/* What a test needs ------------------------------------------------------- */
+
+__attribute__((constructor)) static void need_root(void)
+{
+	if (geteuid()) {
+		printf("TAP version 13\n1..0 # SKIP run this as root\n");
+		exit(KSFT_SKIP);
+	}
+}
+
+static inline bool has_cpu(int cpu)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > cpu;
+}
+
 /* The kernel log ---------------------------------------------------------- */
 
+/* The log tells of complaints only if it can be read. */
 static inline int klog_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -173,7 +189,7 @@ static inline int klog_complaints(int fd)
 	int n = 0;
 
 	if (fd < 0)
-		return 0;
+		return -EBADF;
 
 	for (;;) {
 		len = read(fd, buf, sizeof(buf) - 1);
