@@ -946,6 +946,26 @@ static void d27_write_after_drain(struct kunit *test)
 	rb_map_test_unmap(test);
 }
 
+/* The last event ends where no other can begin: the padding would not fit. */
+static void d27_unaligned_page_is_discarded(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct ring_buffer_event *event;
+	struct buffer_data_page *data;
+
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS + 1);
+	data = self->cpu_buffer->commit_page->page;
+	event = (struct ring_buffer_event *)data->data;
+	KUNIT_ASSERT_TRUE(test, event->type_len == 0);
+	event->array[0] += 2;
+	local_add(2, &data->commit);
+
+	rb_map_test_reboot(test);
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS,
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
+}
+
 /* The boot has discarded the page to write to. */
 static void d27_discarded_page_has_no_bytes(struct kunit *test)
 {
@@ -1063,6 +1083,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d27_write_after_boot),
 	KUNIT_CASE(d27_write_after_drain),
 	KUNIT_CASE(d27_discarded_page_has_no_bytes),
+	KUNIT_CASE(d27_unaligned_page_is_discarded),
 	{}
 };
 

@@ -152,10 +152,14 @@ static inline long meminfo_kb(const char *field)
 
 /* What a test needs ------------------------------------------------------- */
 
-__attribute__((constructor)) static void need_root(void)
+__attribute__((constructor)) static void need_root_and_log(void)
 {
 	if (geteuid()) {
 		printf("TAP version 13\n1..0 # SKIP run this as root\n");
+		exit(KSFT_SKIP);
+	}
+	if (access("/dev/kmsg", R_OK)) {
+		printf("TAP version 13\n1..0 # SKIP no kernel log to read\n");
 		exit(KSFT_SKIP);
 	}
 }
