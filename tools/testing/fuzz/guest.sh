@@ -4,7 +4,7 @@
 
 FUZZ_DIR=$TOP/tools/testing/fuzz
 
-# foreign_fault LOG: prints the name of the fault if the first complaint is one of
+# foreign_fault LOG: prints the name of the fault if the only complaint is one of
 # two that have nothing to do with ring buffers:
 # - Multi-threaded emulation patches code under a running CPU.
 # - The scheduler warns in migrate_enable() of a task without a pending migration.
@@ -12,13 +12,15 @@ FUZZ_DIR=$TOP/tools/testing/fuzz
 #   trace_marker_raw, which disables migration, while their affinity changes and a
 #   CPU goes off and on.
 foreign_fault() {
-	local warning
+	local warning name=__set_cpus_allowed_ptr_locked
 	warning=$("$VM/klog.sh" "$1" 2>/dev/null) || return 1
 	case $warning in
+	# Ends the guest.
 	'Oops: int3'*) echo "the emulator's int3 fault" ;;
-	'WARNING: at __set_cpus_allowed_ptr_locked+'*)
-		tr -d '\r' <"$1" | sed -n '/WARNING: at __set_cpus_allowed_ptr_locked+/,/end trace/p' |
-			grep -qE '\] +_*migrate_enable\+' || return 1
+	"WARNING: at $name+"*)
+		sed -n "/WARNING: at $name+/,/end trace/p" "$1" | grep -qE '\] +_*migrate_enable\+' || return 1
+		! "$VM/klog.sh" <(sed "/cut here/d; /WARNING: at $name+/,/end trace/d" "$1") >/dev/null 2>&1 ||
+			return 1
 		echo "the scheduler's warning in migrate_enable()"
 		;;
 	*) return 1 ;;

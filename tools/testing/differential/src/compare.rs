@@ -18,9 +18,6 @@ const EINVAL: &str = "-22";
 const LOST: u64 = 1 << 31;
 const STORED: u64 = 1 << 30;
 
-/// The size of the largest sub-buffer.
-const MAX_SUBBUF: u64 = 1 << 19;
-
 /// A difference that is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -87,6 +84,8 @@ struct Context {
     /// By how much "bytes" was more with C, and is in the buffer that a snapshot would swap in.
     cut: u64,
     spare_cut: u64,
+    /// The reader page at the last operation.
+    page: Option<(u64, u64)>,
 }
 
 impl Context {
@@ -248,7 +247,8 @@ impl Comparer {
             }
             let looked = context.looked(&words, rust);
             let begun = context.begun(&words, rust);
-            let cuts = looked && marked(&rust_state) == Some(true);
+            let page = reader_page(&rust_state);
+            let cuts = looked && marked(&rust_state) == Some(true) && page != context.page;
             if context.reset(&words, rust) {
                 context.lost = 0;
             }
@@ -263,7 +263,14 @@ impl Comparer {
                 }
                 let stays = (!looked && !begun).then_some(context.lost);
                 let rule = match field {
-                    Field::StatBytes => cut(&context, c, rust, cuts),
+                    Field::StatBytes => {
+                        let room = if cuts {
+                            rust_state.get(Field::SubbufSize)
+                        } else {
+                            None
+                        };
+                        cut(&context, c, rust, room.unwrap_or(0))
+                    }
                     _ => differing_field(&rust_state, field, c, rust, stays),
                 };
                 if !rule.is_some_and(|rule| self.allow(rule)) {
@@ -277,6 +284,7 @@ impl Comparer {
             context.lost = rust_state.get(Field::LostEvents).unwrap_or(context.lost);
             let bytes = |state: &State| state.get(Field::StatBytes).unwrap_or(0);
             context.count(bytes(&c_state).saturating_sub(bytes(&rust_state)), cuts);
+            context.page = page;
             context.follow(&words, rust);
         }
 
@@ -338,6 +346,11 @@ fn differing_result(
     }
 }
 
+/// Which the reader page is, and its commit field: no two pages in a row have both.
+fn reader_page(state: &State) -> Option<(u64, u64)> {
+    Some((state.get(Field::ReaderId)?, state.get(Field::Commit)?))
+}
+
 /// Whether the reader page reports a loss.
 fn marked(state: &State) -> Option<bool> {
     state.get(Field::Commit).map(|commit| commit & LOST != 0)
@@ -353,14 +366,14 @@ fn late(c: &State, rust: &State) -> bool {
     lost != 0 && shown && stored && marked(c) == Some(false) && marked(rust) == Some(true)
 }
 
-/// The rule that may allow "bytes" to have two values: the difference is what it was, or more after
-/// an operation that `cuts`, a GET_READER whose page reports a loss.
-fn cut(context: &Context, c: Option<u64>, rust: Option<u64>, cuts: bool) -> Option<Rule> {
+/// The rule that may allow "bytes" to have two values: the difference is what it was, or more by
+/// less than `room`, the size of a page that now reports a loss.
+fn cut(context: &Context, c: Option<u64>, rust: Option<u64>, room: u64) -> Option<Rule> {
     let more = c?.checked_sub(rust?)?;
     let known = more == context.cut || more == context.spare_cut;
-    let grown = more > context.cut && more - context.cut < MAX_SUBBUF;
+    let grown = more > context.cut && more - context.cut < room;
 
-    (known || cuts && grown).then_some(Rule::D28)
+    (known || grown).then_some(Rule::D28)
 }
 
 /// The rule that may allow a field to have two values.
@@ -488,12 +501,31 @@ mod tests {
 
         // What is cut off stays, and no more comes without a mark, or to Rust.
         let ops = "= a\nget 0\nread 0 9\nreset 0\n";
-        let c = "= a\n0 0 commit=80000010 s.by=30\n1 9 s.by=34\n2 0 s.by=0\nend 0\n";
-        let rust = "= a\n0 0 commit=80000010 s.by=10\n1 9 s.by=14\n2 0 s.by=0\nend 0\n";
+        let c = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=30\n\
+                 1 9 s.by=34\n2 0 s.by=0\nend 0\n";
+        let rust = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=10\n\
+                    1 9 s.by=14\n2 0 s.by=0\nend 0\n";
         assert_eq!(compare(ops, c, rust), (vec![], 2));
-        for (from, to) in [("s.by=34", "s.by=35"), ("s.by=30", "s.by=9")] {
+        for (from, to) in [
+            ("s.by=34", "s.by=35"),
+            ("s.by=30", "s.by=9"),
+            ("s.by=30", "s.by=1010"),
+        ] {
             assert_eq!(compare(ops, &c.replace(from, to), rust).0.len(), 1);
         }
+        // The page has its mark already.
+        let again = ops.replace("read 0 9", "get 0");
+        let more = c.replace("s.by=34", "s.by=35");
+        assert_eq!(
+            compare(
+                &again,
+                &more.replace("1 9", "1 0"),
+                &rust.replace("1 9", "1 0")
+            )
+            .0
+            .len(),
+            1
+        );
         // A snapshot swaps the buffer for another, and back.
         let swaps = |text: &str, by: &str| text.replace("end 0", &format!("3 0 s.by={by}\nend 0"));
         let longer = format!("{ops}ppid 1\n");

@@ -613,8 +613,8 @@ TEST(d10_second_mmap_waits_too)
 		ASSERT_EQ(status, 0);
 		munmap(addr, getpagesize());
 		/*
-		 * It began with the first, so it waits about as long. The first
-		 * may wake up late on a busy machine, but not by a grace period.
+		 * It began with the first, so it waits about as long. On a busy
+		 * machine the first may wake up late, though seldom by as much.
 		 */
 		early += 2 * (mmaps->ended[1] - mmaps->begun) <
 			 mmaps->ended[0] - mmaps->begun;

@@ -110,8 +110,8 @@ static int both_consume(struct __test_metadata *_metadata,
 	return 1;
 }
 
-static void both_compare(struct __test_metadata *_metadata,
-			 struct both *both)
+static void both_compare_events(struct __test_metadata *_metadata,
+				struct both *both)
 {
 	struct stats mapped, read;
 
@@ -122,10 +122,20 @@ static void both_compare(struct __test_metadata *_metadata,
 	EXPECT_EQ(mapped.commit_overrun, read.commit_overrun);
 	EXPECT_EQ(mapped.dropped, read.dropped);
 	EXPECT_EQ(mapped.read, read.read);
-	EXPECT_EQ(mapped.bytes, read.bytes);
 	EXPECT_LE(mapped.oldest_ts, mapped.now_ts);
 	EXPECT_GE(mapped.oldest_ts, both->oldest);
 	both->oldest = mapped.oldest_ts;
+}
+
+static void both_compare(struct __test_metadata *_metadata,
+			 struct both *both)
+{
+	struct stats mapped, read;
+
+	both_compare_events(_metadata, both);
+	ASSERT_EQ(stats_read(&both->inst, CPU, &mapped), 0);
+	ASSERT_EQ(stats_read(&both->twin, CPU, &read), 0);
+	EXPECT_EQ(mapped.bytes, read.bytes);
 }
 
 /* Consume all, page by page, and compare after each. */
@@ -191,6 +201,25 @@ TEST_F(stats, b8_overrun)
 		both_drain(_metadata, both);
 	}
 	EXPECT_GT(both->map.meta->overrun, 0);
+}
+
+/* With padding. See d28_bytes_of_marked_pages for the bytes. */
+TEST_F(stats, b8_overrun_with_padding)
+{
+	struct both *both = &self->both;
+	size_t event = event_leaving(both->capacity, 12, 100, 600);
+	unsigned int per_page = both->capacity / event;
+
+	ASSERT_GT(event, 0);
+	ASSERT_EQ(both_write(both, (NR_SUBBUFS + 3) * per_page + 1,
+			     marker_payload(event)), 0);
+	both_compare(_metadata, both);
+	for (int i = 0; both_consume(_metadata, both); i++) {
+		ASSERT_LT(i, 3 * NR_SUBBUFS);
+		both_compare_events(_metadata, both);
+	}
+	EXPECT_GT(both->map.meta->overrun, 0);
+	EXPECT_EQ(both->walk.data, both->twin_walk.data);
 }
 
 TEST_F(stats, b8_largest_event)
