@@ -107,11 +107,12 @@ fn report_missed(reader: &mut Consumer<'_>) {
     if let Some(mut page) = reader.complete_page() {
         let padding = page.mark_missed(missed);
 
-        reader.skip(padding);
+        reader.count_bytes(padding);
     } else {
         // The writer has yet to set the size of the page, so the mark has no place.
         match missed {
-            // An interrupt has filled the buffer in the middle of a write.
+            // An interrupt has filled the buffer in the middle of a write, or another reader has
+            // passed over a page without events.
             MissedEvents::Count(events) => reader.log_commit_overrun(events),
             // There is no number to report. A page is marked later.
             MissedEvents::Unknown => return,

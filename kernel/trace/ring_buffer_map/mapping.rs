@@ -28,7 +28,7 @@ use kernel::{
 /// - `E2BIG`: the buffer has more sub-buffers than an id can name.
 /// - `EBUSY`: there are too many users.
 /// - `EIO`: the list of sub-buffers is corrupt.
-/// - `ENOMEM`, or `EFAULT` if it is for an upper page table.
+/// - `ENOMEM`, or `EFAULT` if there is no memory for a page table.
 ///
 /// On any error the buffer is as before, but for ids of its sub-buffers, which nobody uses.
 pub(crate) fn map(cpu: Settled<'_>, vma: &VmaNew) -> Result {

@@ -97,8 +97,8 @@ impl<'a> Consumer<'a> {
         self.reader.complete_page()
     }
 
-    /// Counts `bytes` that were cut off the reader page as read.
-    pub(crate) fn skip(&mut self, bytes: usize) {
+    /// Counts `bytes` of the reader page as read.
+    pub(crate) fn count_bytes(&mut self, bytes: usize) {
         let cpu = self.cpu();
         let read_bytes = cpu.load(fields::cpu::READ_BYTES);
 
@@ -198,7 +198,6 @@ impl<'a> Consumer<'a> {
     fn advance(&mut self, entries: usize, to: EventIndex) {
         let cpu = self.cpu();
         let read = cpu.load(fields::cpu::READ).wrapping_add(entries);
-        let read_bytes = cpu.load(fields::cpu::READ_BYTES);
 
         cpu.store(fields::cpu::READ, read);
 
@@ -209,6 +208,6 @@ impl<'a> Consumer<'a> {
         let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page) };
 
         page.store(fields::page::READ, to.0 as u32);
-        cpu.store(fields::cpu::READ_BYTES, read_bytes.wrapping_add(bytes));
+        self.count_bytes(bytes);
     }
 }
