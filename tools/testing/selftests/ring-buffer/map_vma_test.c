@@ -83,9 +83,10 @@ FIXTURE_TEARDOWN(vma)
  * waits until no snapshot can be on its way.
  */
 #define ASSERT_STATE(state) do { \
-	if (!has_cpu(OTHER_CPU)) \
-		SKIP(return, "there is one CPU only"); \
-	ASSERT_EQ(mapping_open(&self->other, &self->inst, OTHER_CPU), 0); \
+	if (has_cpu(OTHER_CPU)) { \
+		ASSERT_EQ(mapping_open(&self->other, &self->inst, OTHER_CPU), \
+			  0); \
+	} \
 	if (state) \
 		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0); \
 } while (0)
