@@ -113,10 +113,10 @@ impl Context {
         }
     }
 
-    /// By how much "bytes" is more with C now, after an operation that has cut a page or not.
-    fn count(&mut self, more: u64, cuts: bool) {
-        // A snapshot swaps the buffers. A reset may be taken for one.
-        if !cuts && more != self.cut {
+    /// By how much "bytes" is more with C now. `stays` says that no snapshot has swapped the
+    /// buffers, and that another number has another cause.
+    fn count(&mut self, more: u64, stays: bool) {
+        if !stays && more != self.cut {
             self.spare_cut = self.cut;
         }
         self.cut = more;
@@ -145,6 +145,12 @@ impl Context {
             "clock" => result.ends_with(",0"),
             _ => false,
         }
+    }
+
+    /// Whether `op` has emptied the buffer: other sub-buffers are new ones, and a histogram has a
+    /// clock.
+    fn emptied(&self, op: &[&str], result: &str) -> bool {
+        self.reset(op, result) || (matches!(op[0], "order" | "hist") && result == "0")
     }
 }
 
@@ -283,7 +289,8 @@ impl Comparer {
             }
             context.lost = rust_state.get(Field::LostEvents).unwrap_or(context.lost);
             let bytes = |state: &State| state.get(Field::StatBytes).unwrap_or(0);
-            context.count(bytes(&c_state).saturating_sub(bytes(&rust_state)), cuts);
+            let more = bytes(&c_state).saturating_sub(bytes(&rust_state));
+            context.count(more, cuts || context.emptied(&words, rust));
             context.page = page;
             context.follow(&words, rust);
         }
@@ -500,7 +507,7 @@ mod tests {
         assert_eq!(compare(ops, c, &unmarked).0.len(), 1);
 
         // What is cut off stays, and no more comes without a mark, or to Rust.
-        let ops = "= a\nget 0\nread 0 9\nreset 0\n";
+        let ops = "= a\nget 0\nread 0 9\nsnap 1\n";
         let c = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=30\n\
                  1 9 s.by=34\n2 0 s.by=0\nend 0\n";
         let rust = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=10\n\
@@ -537,6 +544,20 @@ mod tests {
             compare(&longer, &swaps(c, "37"), &swaps(rust, "16"))
                 .0
                 .len(),
+            1
+        );
+        // A reset does not.
+        let ops = "= a\nget 0\nppid 1\nget 0\nreset 0\nppid 1\n";
+        let c = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=30\n1 0 s.by=0\n\
+                 2 0 id=2 s.by=9\n3 0 s.by=0\n4 0 s.by=30\nend 0\n";
+        let rust = "= a\n0 0 ss=1000 id=1 commit=80000010 s.by=10\n1 0 s.by=0\n\
+                    2 0 id=2 s.by=2\n3 0 s.by=0\n4 0 s.by=10\nend 0\n";
+        assert_eq!(compare(ops, c, rust), (vec![], 3));
+        for op in ["order 4", "hist 1"] {
+            assert_eq!(compare(&ops.replace("reset 0", op), c, rust), (vec![], 3));
+        }
+        assert_eq!(
+            compare(&ops.replace("reset 0", "ppid 1"), c, rust).0.len(),
             1
         );
         let unmarked = |text: &str| text.replace("80000010", "10");
