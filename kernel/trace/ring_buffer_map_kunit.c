@@ -496,9 +496,6 @@ static void rb_map_test_corrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->meta_page);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->subbuf_ids);
-#ifdef CONFIG_RING_BUFFER_MAP_RUST
-	KUNIT_EXPECT_NULL(test, self->cpu_buffer->map_state);
-#endif
 	KUNIT_EXPECT_EQ(test, 0,
 			atomic_read(&self->cpu_buffer->resize_disabled));
 	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
@@ -786,6 +783,26 @@ static void d6_reader_page_keeps_its_mark(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lost, ULONG_MAX);
 }
 
+/* Only the mark may be above the size. */
+static void d6_other_flags_are_none(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct buffer_data_page *data;
+
+	if (BITS_PER_LONG == 32)
+		kunit_skip(test, "a size is a word of 64 bits");
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS);
+	data = rb_map_test_mark(self->cpu_buffer->head_page);
+	local_set(&data->commit, local_read(&data->commit) - (1ULL << 40));
+	data = self->cpu_buffer->commit_page->page;
+	local_set(&data->commit, local_read(&data->commit) + (1ULL << 40));
+
+	rb_map_test_reboot(test);
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS,
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
+}
+
 /* The validation does not take a discarded event for one that can be read. */
 static void d26_discarded_event(struct kunit *test)
 {
@@ -988,6 +1005,35 @@ static void d27_discarded_page_has_no_bytes(struct kunit *test)
 }
 
 /*
+ * The reader had caught up, so that the page to write to is the reader page. The
+ * writers leave it for the ring.
+ */
+static void d29_writer_leaves_the_reader_page(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned int entries = 2 + 2 * RB_MAP_TEST_EVENTS;
+
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, 2);
+	for (int i = 0; i < 2; i++)
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer,
+								self->cpu, NULL,
+								NULL));
+
+	rb_map_test_reboot(test);
+	KUNIT_ASSERT_PTR_EQ(test, self->cpu_buffer->reader_page,
+			    self->cpu_buffer->commit_page);
+	rb_map_test_write(self, 2 * RB_MAP_TEST_EVENTS);
+	KUNIT_EXPECT_EQ(test, entries,
+			ring_buffer_entries_cpu(self->buffer, self->cpu));
+	for (unsigned int i = 0; i < entries; i++)
+		KUNIT_EXPECT_NOT_NULL(test, ring_buffer_consume(self->buffer,
+								self->cpu, NULL,
+								NULL));
+	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(self->buffer, self->cpu));
+}
+
+/*
  * Writes such that the commit of an event takes a page's size to its end and the
  * writer to the next page, one right after the other.
  */
@@ -1068,6 +1114,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d5_unknown_loss),
 	KUNIT_CASE(d6_marked_page_is_kept),
 	KUNIT_CASE(d6_mark_is_read),
+	KUNIT_CASE(d6_other_flags_are_none),
 	KUNIT_CASE(d6_reader_page_keeps_its_mark),
 	KUNIT_CASE(d7_writer_past_the_end),
 	KUNIT_CASE(d12_loss_is_kept),
@@ -1084,6 +1131,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d27_write_after_drain),
 	KUNIT_CASE(d27_discarded_page_has_no_bytes),
 	KUNIT_CASE(d27_unaligned_page_is_discarded),
+	KUNIT_CASE(d29_writer_leaves_the_reader_page),
 	{}
 };
 
