@@ -26,7 +26,11 @@ void trace_map_close(struct ftrace_buffer_info *info);
  */
 void rb_update_meta_page(struct ring_buffer_per_cpu *cpu_buffer);
 
-/* For KUnit tests: as with the C implementation. */
+/*
+ * For KUnit tests: as with the C implementation. The buffer to map must not be one
+ * of an instance. If it is persistent, free its memory by giving back a reference
+ * to each page.
+ */
 int ring_buffer_map(struct trace_buffer *buffer, int cpu,
 		    struct vm_area_struct *vma);
 int ring_buffer_unmap(struct trace_buffer *buffer, int cpu);

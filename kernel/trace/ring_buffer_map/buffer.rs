@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The buffers of an instance and of a CPU, and the way to their locks.
+//! The buffer of a CPU, and the way to its locks.
 
 use super::{
     bindings,
@@ -13,26 +13,6 @@ use super::{
     },
     reader_state::ReaderGuard, //
 };
-use kernel::prelude::*;
-
-/// The buffers of all CPUs, C's `struct trace_buffer`.
-#[derive(Clone, Copy)]
-pub(crate) struct TraceBuffer<'a>(Shared<'a, bindings::trace_buffer>);
-
-impl<'a> TraceBuffer<'a> {
-    pub(crate) fn new(buffer: Shared<'a, bindings::trace_buffer>) -> Self {
-        Self(buffer)
-    }
-
-    /// The buffer of `cpu`.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there is no such CPU, or it has no buffer or a remote one.
-    pub(crate) fn cpu(self, cpu: i32) -> Result<CpuBuffer<'a>> {
-        self.0.cpu_buffer(cpu).map(CpuBuffer).ok_or(EINVAL)
-    }
-}
 
 /// The buffer of one CPU, C's `struct ring_buffer_per_cpu`.
 #[derive(Clone, Copy)]

@@ -5,8 +5,11 @@
 //! They map a buffer that is not one of an instance, so that there are no snapshots to exclude.
 
 use super::{
-    bindings::trace_buffer,
-    buffer::TraceBuffer,
+    bindings::{
+        self,
+        ring_buffer_per_cpu, //
+    },
+    buffer::CpuBuffer,
     consume,
     mapping,
     raw::{
@@ -22,6 +25,32 @@ use kernel::{
     prelude::*, //
 };
 
+/// The buffer of `cpu`.
+///
+/// # Errors
+///
+/// `EINVAL` if there is no such CPU, or it has no buffer or a remote one.
+///
+/// # Safety
+///
+/// `buffer` must be valid for `'a`.
+unsafe fn cpu_buffer<'a>(
+    buffer: *mut c::trace_buffer,
+    cpu: c_int,
+) -> Result<Shared<'a, ring_buffer_per_cpu>> {
+    // SAFETY: `buffer` is valid, and the function accepts any `cpu`. It returns null or a buffer
+    // that is not a remote one. CPUs may be added, but are never removed. The kernel crate has
+    // another type for the same C struct.
+    unsafe {
+        let cpu_buffer = bindings::rb_map_cpu_buffer(buffer.cast(), cpu);
+
+        if cpu_buffer.is_null() {
+            return Err(EINVAL);
+        }
+        Ok(Shared::from_raw(cpu_buffer))
+    }
+}
+
 /// Maps the buffer of `cpu`, see [`mapping::map`].
 ///
 /// # Safety
@@ -36,18 +65,16 @@ pub unsafe extern "C" fn ring_buffer_map(
     cpu: c_int,
     vma: *mut c::vm_area_struct,
 ) -> c_int {
-    // SAFETY: By the safety requirements of this function. The kernel crate has another type for
-    // the same C struct. Only the buffers of instances have snapshots.
+    // SAFETY: By the safety requirements of this function. Only the buffers of instances have
+    // snapshots.
     let (cpu, vma) = unsafe {
-        let buffer = Shared::<trace_buffer>::from_raw(buffer.cast());
-
         (
-            buffer.cpu_buffer(cpu).map(|cpu| Settled::assume(cpu)),
+            cpu_buffer(buffer, cpu).map(|cpu| Settled::assume(cpu)),
             VmaNew::from_raw(vma),
         )
     };
 
-    from_result(|| mapping::map(cpu.ok_or(EINVAL)?, vma).map(|()| 0))
+    from_result(|| mapping::map(cpu?, vma).map(|()| 0))
 }
 
 /// Counts one VMA less, see [`mapping::unmap`].
@@ -58,9 +85,9 @@ pub unsafe extern "C" fn ring_buffer_map(
 #[export]
 pub unsafe extern "C" fn ring_buffer_unmap(buffer: *mut c::trace_buffer, cpu: c_int) -> c_int {
     // SAFETY: By the safety requirements of this function.
-    let buffer = unsafe { Shared::from_raw(buffer.cast()) };
+    let cpu = unsafe { cpu_buffer(buffer, cpu) };
 
-    from_result(|| mapping::unmap(TraceBuffer::new(buffer).cpu(cpu)?).map(|()| 0))
+    from_result(|| mapping::unmap(CpuBuffer::new(cpu?)).map(|()| 0))
 }
 
 /// Consumes the events on the reader page, see [`consume::get_reader`].
@@ -74,7 +101,7 @@ pub unsafe extern "C" fn ring_buffer_map_get_reader(
     cpu: c_int,
 ) -> c_int {
     // SAFETY: By the safety requirements of this function.
-    let buffer = unsafe { Shared::from_raw(buffer.cast()) };
+    let cpu = unsafe { cpu_buffer(buffer, cpu) };
 
-    from_result(|| consume::get_reader(TraceBuffer::new(buffer).cpu(cpu)?).map(|()| 0))
+    from_result(|| consume::get_reader(CpuBuffer::new(cpu?)).map(|()| 0))
 }

@@ -56,9 +56,9 @@ use kernel::{
 /// # Invariants
 ///
 /// While C's per-CPU buffer points to the value, `ids` has the sub-buffers of that buffer, whose
-/// memory is in the linear map, `layout` is its layout, and a [`ResizeDisabled`] of the buffer was
-/// left to it. So the sub-buffers do not change: they are not resized, and readers copy from a
-/// mapped buffer instead of taking its pages.
+/// memory is in the linear map, `layout` is its layout, and a [`ResizeDisabled`] of the buffer,
+/// which was [`Settled`], was left to it. So the sub-buffers do not change: they are not resized,
+/// and readers copy from a mapped buffer instead of taking its pages.
 pub(crate) struct MapState {
     layout: Layout,
     ids: SubbufIds,
@@ -323,9 +323,8 @@ impl Mapped<'_> {
         // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays. It has its
         // memory, which is not null, of `subbuf_pages()` pages. By the same invariants that is in
         // the linear map, and is freed with the sub-buffer only. Freeing it gives back a reference
-        // to each page. Only the memory of a persistent buffer is freed regardless of references;
-        // __remove_instance() does that if there are none, and no mapping that more could be taken
-        // from.
+        // to each page. The memory of a persistent buffer may be freed at once, but not while user
+        // space has it, by the invariants of `Settled`.
         Some(unsafe {
             let data = Shared::<buffer_page>::from_raw(subbuf.as_ptr()).load(fields::page::DATA);
             let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);

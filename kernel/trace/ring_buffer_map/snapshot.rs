@@ -107,7 +107,9 @@ impl<'a> SnapshotExclusion<'a> {
         if file.array().as_ptr() != self.array.as_ptr() {
             return None;
         }
-        // SAFETY: By the type invariants there is no snapshot for as long as `self` is borrowed.
+        // SAFETY: By the type invariants there is no snapshot for as long as `self` is borrowed. It
+        // is the buffer of an instance: __remove_instance() frees persistent memory if user space
+        // has no reference, and no mapping to take one from.
         Some(unsafe { Settled::assume(file.cpu_buffer()?) })
     }
 }

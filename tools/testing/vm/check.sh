@@ -119,20 +119,40 @@ abstractions() {
 }
 lint 'rustdoc: the kernel crate' abstractions
 
-# make rustdoc leaves out crates that are not in rust/. So as it was compiled,
-# but for what is of the compiler alone. All items of this one are private.
-# shellcheck disable=SC2016,SC2317 # Called by lint, which expands $RUSTDOC.
-leaf() (
+# crate VARIABLE ARGUMENT...: the crate once more as it was compiled, by the tool
+# that the variable names, but for where the result goes.
+# shellcheck disable=SC2317 # Called by lint.
+crate() (
 	command=$(sed -nE '1 {
 		s/^[^:]*:= //
 		s/ +; [^;]*objtool .*//
 		s/ --(emit|out-dir)[= ][^ ]*| --remap-path-scope=[^ ]*//g
-		s,[^ ]*clippy-driver ,$RUSTDOC ,
+		s,[^ ]*clippy-driver ,$'"$1"' ,
 		p
 	}' "$out/kernel/trace/ring_buffer_map/.ring_buffer_map.o.cmd") &&
-		cd "$out" && RUSTC_BOOTSTRAP=1 bash -c "$command --document-private-items \
-			-Arustdoc::private_intra_doc_links -Cunsafe-allow-abi-mismatch=fixed-x18 --output doc"
+		shift && cd "$out" && CLIPPY_CONF_DIR=$linux RUSTC_BOOTSTRAP=1 bash -c "${command//$config/${variant:-$config}} $*"
 )
+config=./include/generated/rustc_cfg
+
+# lacking OPTION...: without these options, which change nothing outside of it.
+# shellcheck disable=SC2317 # Called by lint.
+lacking() {
+	local options variant=./variant.cfg
+	options=$(IFS='|' && echo "$*")
+	grep -vE "^--cfg=CONFIG_($options)(=|\$)" "$out/$config" >"$out/$variant"
+	! cmp -s "$out/$config" "$out/$variant" && crate CLIPPY_DRIVER --emit=metadata=variant.rmeta
+}
+lint 'clippy: without KUnit tests' lacking RING_BUFFER_MAP_KUNIT_TEST TRACER_SNAPSHOT_MAP_KUNIT_TEST
+lint 'clippy: without snapshots' lacking RING_BUFFER_MAP_KUNIT_TEST TRACER_SNAPSHOT_MAP_KUNIT_TEST \
+	TRACER_SNAPSHOT
+
+# make rustdoc leaves out crates that are not in rust/. All items of this one are
+# private. What is of the compiler alone goes.
+# shellcheck disable=SC2317 # Called by lint.
+leaf() {
+	crate RUSTDOC --document-private-items -Arustdoc::private_intra_doc_links \
+		-Cunsafe-allow-abi-mismatch=fixed-x18 --output doc
+}
 lint 'rustdoc: ring_buffer_map' leaf
 
 # The tree's own rule; RUSTDOC, which kmake sets, means something else to it.

@@ -30,7 +30,9 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The `struct trace_buffer` that the buffer belongs to stays the same for `'a`.
+/// The `struct trace_buffer` that the buffer belongs to stays the same for `'a`. If the buffer is
+/// persistent, its memory is freed only by giving back a reference to each page, or once user space
+/// has none.
 #[derive(Clone, Copy)]
 pub(crate) struct Settled<'a>(Shared<'a, ring_buffer_per_cpu>);
 
@@ -39,9 +41,11 @@ impl<'a> Settled<'a> {
     ///
     /// # Safety
     ///
-    /// For `'a`, there must be no snapshot of the instance that the buffer belongs to.
+    /// - For `'a`, there must be no snapshot of the instance that the buffer belongs to.
+    /// - If the buffer is persistent, its memory must be freed as the invariants say.
     pub(crate) unsafe fn assume(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
-        // INVARIANT: Only a snapshot gives a buffer to another `struct trace_buffer`.
+        // INVARIANT: Only a snapshot gives a buffer to another `struct trace_buffer`. The memory is
+        // freed as it must be by the safety requirements.
         Self(cpu)
     }
 
@@ -95,20 +99,6 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
         // SAFETY: Both are valid by the type invariants. For a persistent buffer the function only
         // computes: if the page is not of this buffer, the id is meaningless.
         Some(unsafe { bindings::rb_map_page_id(self.as_ptr(), page.as_ptr(), 0) as u32 })
-    }
-}
-
-impl<'a> Shared<'a, trace_buffer> {
-    /// The buffer of `cpu`, if there is one. CPUs may be added, but are never removed.
-    pub(crate) fn cpu_buffer(self, cpu: i32) -> Option<Shared<'a, ring_buffer_per_cpu>> {
-        // SAFETY: The buffer is valid by the type invariants, and the function accepts any `cpu`.
-        // It returns null or a buffer that is not a remote one. A snapshot may swap that for
-        // another one, but both live as long as the instance does.
-        unsafe {
-            let cpu_buffer = bindings::rb_map_cpu_buffer(self.as_ptr(), cpu);
-
-            (!cpu_buffer.is_null()).then(|| Shared::from_raw(cpu_buffer))
-        }
     }
 }
 
