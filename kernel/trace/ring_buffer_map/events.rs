@@ -15,7 +15,7 @@ pub(crate) const TYPE_TIME_STAMP: u32 = 31;
 const HEADER: usize = 4;
 
 /// The size of a time extend and of an absolute time stamp, in bytes.
-const TIME_EVENT: usize = 8;
+pub(crate) const TIME_EVENT: usize = 8;
 
 /// The unit in which `type_len` counts data, in bytes.
 const ALIGNMENT: usize = 4;

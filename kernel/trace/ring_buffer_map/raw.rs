@@ -85,7 +85,8 @@ const _: () = assert!(usize::BITS == 64);
 /// # Invariants
 ///
 /// - A `T` has a field of type `U`, aligned and of the same size, at `offset`. C stores to it one
-///   whole word at a time, as far as it stores to it at all.
+///   whole word at a time, as far as it stores to it at all, and each value that C stores is a valid
+///   `U`.
 /// - Rust stores to the field with `L` only, and then any `U` that `L` allows. While Rust may hold
 ///   `L`, C does not store to the field without it.
 /// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the
@@ -193,8 +194,8 @@ impl<'a, T> Shared<'a, T> {
         // SAFETY: By the type invariants of `Self` and of `Field`, the pointer is to a valid and
         // aligned `U`. C may store to it meanwhile, also by a plain store. As with `READ_ONCE()` in
         // C, the compilers do not tear either: the load is volatile, and both are of one aligned
-        // word, as an `AtomicType` is no larger. So the value is one that was stored. Any value is
-        // a valid `U`.
+        // word, as an `AtomicType` is no larger. So the value is one that was stored, which is a
+        // valid `U`.
         unsafe { self.word(field).read_volatile() }
     }
 

@@ -52,10 +52,10 @@ type Subbuf<'a> = Locked<'a, buffer_page, ReaderLock>;
 pub(crate) struct ReaderPage<'a>(LookAt<Subbuf<'a>>);
 
 impl<'a> ReaderPage<'a> {
-    pub(crate) fn new(page: LookAt<Subbuf<'a>>) -> Self {
-        // INVARIANT: The lock is held by the type invariants of `Locked`. The only link to a
-        // sub-buffer is the one to the reader page, and only `Locked::follow()` makes a `LookAt`.
-        Self(page)
+    /// The reader page of `cpu`.
+    pub(crate) fn of(cpu: &'a Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Self {
+        // INVARIANT: The lock is held by the type invariants of `Locked`.
+        Self(cpu.follow(fields::cpu::READER_PAGE))
     }
 
     /// How many bytes of it are read.

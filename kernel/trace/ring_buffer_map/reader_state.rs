@@ -17,6 +17,9 @@ use super::{
         ring_buffer_type_RINGBUF_TYPE_PADDING,
         ring_buffer_type_RINGBUF_TYPE_TIME_EXTEND,
         ring_buffer_type_RINGBUF_TYPE_TIME_STAMP,
+        RB_LEN_TIME_EXTEND,
+        RB_LEN_TIME_STAMP,
+        TS_MSB,
         TS_SHIFT, //
     },
     buffer::CpuBuffer,
@@ -48,6 +51,9 @@ const _: () = {
     assert!(events::TYPE_TIME_EXTEND == ring_buffer_type_RINGBUF_TYPE_TIME_EXTEND);
     assert!(events::TYPE_TIME_STAMP == ring_buffer_type_RINGBUF_TYPE_TIME_STAMP);
     assert!(events::TIME_SHIFT == TS_SHIFT);
+    assert!(events::TIME_STAMP_MSB == TS_MSB as u64);
+    assert!(events::TIME_EVENT == RB_LEN_TIME_EXTEND as usize);
+    assert!(events::TIME_EVENT == RB_LEN_TIME_STAMP as usize);
 };
 
 mod consumer;
@@ -128,7 +134,7 @@ impl<'a> ReaderGuard<'a> {
 
     /// The reader page.
     pub(crate) fn page(&self) -> ReaderPage<'_> {
-        ReaderPage::new(self.cpu.follow(fields::cpu::READER_PAGE))
+        ReaderPage::of(&self.cpu)
     }
 
     /// The reader page, if the writers have left it for good.

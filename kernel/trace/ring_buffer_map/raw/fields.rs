@@ -87,7 +87,8 @@ macro_rules! fields {
 // `reader_state`. It stores to the fields below without the lock, as it does while a reader in C
 // holds it.
 // - Each field is one aligned word. C stores to it by a `local_t`, by `WRITE_ONCE()`, or by a plain
-//   store, which the kernel takes to be of the whole word.
+//   store, which the kernel takes to be of the whole word. The types are integers and pointers, of
+//   which each value is valid.
 // - C initialises each mutex and lock with its struct. `resize_disabled` is atomic in C.
 // - Fields of `LoadOnly` are not stored to.
 // - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
