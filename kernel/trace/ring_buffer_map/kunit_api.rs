@@ -7,7 +7,8 @@
 use super::{
     bindings::{
         self,
-        ring_buffer_per_cpu, //
+        ring_buffer_per_cpu,
+        trace_buffer, //
     },
     buffer::CpuBuffer,
     consume,
@@ -30,19 +31,14 @@ use kernel::{
 /// # Errors
 ///
 /// `EINVAL` if there is no such CPU, or it has no buffer or a remote one.
-///
-/// # Safety
-///
-/// `buffer` must be valid for `'a`.
-unsafe fn cpu_buffer<'a>(
-    buffer: *mut c::trace_buffer,
+fn cpu_buffer<'a>(
+    buffer: Shared<'a, trace_buffer>,
     cpu: c_int,
 ) -> Result<Shared<'a, ring_buffer_per_cpu>> {
-    // SAFETY: `buffer` is valid, and the function accepts any `cpu`. It returns null or a buffer
-    // that is not a remote one. CPUs may be added, but are never removed. The kernel crate has
-    // another type for the same C struct.
+    // SAFETY: The buffer is valid by the type invariants, and the function accepts any `cpu`. It
+    // returns null or a buffer that is not a remote one. CPUs may be added, but are never removed.
     unsafe {
-        let cpu_buffer = bindings::rb_map_cpu_buffer(buffer.cast(), cpu);
+        let cpu_buffer = bindings::rb_map_cpu_buffer(buffer.as_ptr(), cpu);
 
         if cpu_buffer.is_null() {
             return Err(EINVAL);
@@ -65,13 +61,12 @@ pub unsafe extern "C" fn ring_buffer_map(
     cpu: c_int,
     vma: *mut c::vm_area_struct,
 ) -> c_int {
-    // SAFETY: By the safety requirements of this function. Only the buffers of instances have
-    // snapshots.
+    // SAFETY: By the safety requirements of this function. The kernel crate has another type for
+    // the same C struct. Only the buffers of instances have snapshots.
     let (cpu, vma) = unsafe {
-        (
-            cpu_buffer(buffer, cpu).map(|cpu| Settled::assume(cpu)),
-            VmaNew::from_raw(vma),
-        )
+        let cpu = cpu_buffer(Shared::from_raw(buffer.cast()), cpu);
+
+        (cpu.map(|cpu| Settled::assume(cpu)), VmaNew::from_raw(vma))
     };
 
     from_result(|| mapping::map(cpu?, vma).map(|()| 0))
@@ -85,9 +80,9 @@ pub unsafe extern "C" fn ring_buffer_map(
 #[export]
 pub unsafe extern "C" fn ring_buffer_unmap(buffer: *mut c::trace_buffer, cpu: c_int) -> c_int {
     // SAFETY: By the safety requirements of this function.
-    let cpu = unsafe { cpu_buffer(buffer, cpu) };
+    let buffer = unsafe { Shared::from_raw(buffer.cast()) };
 
-    from_result(|| mapping::unmap(CpuBuffer::new(cpu?)).map(|()| 0))
+    from_result(|| mapping::unmap(CpuBuffer::new(cpu_buffer(buffer, cpu)?)).map(|()| 0))
 }
 
 /// Consumes the events on the reader page, see [`consume::get_reader`].
@@ -101,7 +96,7 @@ pub unsafe extern "C" fn ring_buffer_map_get_reader(
     cpu: c_int,
 ) -> c_int {
     // SAFETY: By the safety requirements of this function.
-    let cpu = unsafe { cpu_buffer(buffer, cpu) };
+    let buffer = unsafe { Shared::from_raw(buffer.cast()) };
 
-    from_result(|| consume::get_reader(CpuBuffer::new(cpu?)).map(|()| 0))
+    from_result(|| consume::get_reader(CpuBuffer::new(cpu_buffer(buffer, cpu)?)).map(|()| 0))
 }
