@@ -47,7 +47,7 @@ stage_patch() {
 }
 
 # The patches whose tests show what the fixes of the C implementation fix.
-fixes_tests=("$TOP"/patches/*-selftests-ring-buffer.patch "$TOP"/patches/*-kunit.patch)
+fixes_tests=("$TOP"/patches/*-selftests-ring-buffer-*.patch "$TOP"/patches/*-kunit.patch)
 
 # series_patches NAME: the patches of a series for git am, in order: "fixes", of
 # the C implementation, or "rust", which goes on top of it.

@@ -114,7 +114,7 @@ static void *writer(void *arg)
 static void *splicer(void *arg)
 {
 	struct race *race = arg;
-	int fd, null, pipes[2];
+	int fd, null, pipes[2], page = getpagesize();
 
 	pin_to_cpu(OTHER_CPU);
 	fd = cpu_open(&race->inst, CPU, O_RDONLY | O_NONBLOCK);
@@ -123,12 +123,12 @@ static void *splicer(void *arg)
 		return NULL;
 
 	while (run(race)) {
-		ssize_t len = splice(fd, NULL, pipes[1], NULL, 4 * 4096,
+		ssize_t len = splice(fd, NULL, pipes[1], NULL, 4 * page,
 				     SPLICE_F_NONBLOCK);
 
 		if (len <= 0)
 			continue;
-		__atomic_add_fetch(&race->spliced, len / 4096,
+		__atomic_add_fetch(&race->spliced, len / page,
 				   __ATOMIC_RELAXED);
 		while (len > 0) {
 			ssize_t ret = splice(pipes[0], NULL, null, NULL, len,

@@ -326,82 +326,7 @@ TEST_F(defects, d28_bytes_of_marked_pages)
 	EXPECT_EQ(stats.bytes, 0);
 }
 
-/* What the kernel does for this process, counted in an instance beside ------ */
-
-static int watch_function(struct instance *watch, const char *function)
-{
-	int ret = instance_create(watch);
-
-	if (!ret)
-		ret = instance_write(watch, "set_ftrace_filter", function);
-	if (!ret)
-		ret = instance_write_long(watch, "set_ftrace_pid", getpid());
-	if (!ret)
-		ret = instance_write(watch, "current_tracer", "function");
-	return ret;
-}
-
-/* How often it was seen since the last call. */
-static int watched(struct instance *watch)
-{
-	static long long before;
-	long long since = before;
-	struct stats stats;
-
-	if (stats_read(watch, CPU, &stats))
-		return -EIO;
-	before = stats.entries;
-	return before - since;
-}
-
 /* D3: GET_READER beside other consumers is in defects_race_test ------------- */
-
-/* Whether the kernel has a symbol with that in its name. */
-static bool kernel_has(const char *name)
-{
-	FILE *file = fopen("/proc/kallsyms", "r");
-	bool found = false;
-	char line[512];
-
-	if (!file)
-		return false;
-
-	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, name);
-	fclose(file);
-	return found;
-}
-
-/*
- * With nothing to consume, GET_READER does not wait for another consumer of the
- * CPU, as it takes no lock that is held while events are formatted.
- */
-TEST_F(defects, empty_needs_no_access)
-{
-	struct instance watch;
-	int idle, calls = 20;
-
-	/* The names of Rust functions have that of their crate. */
-	if (!kernel_has("15ring_buffer_map"))
-		SKIP(return, "a property of the implementation in Rust");
-	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
-	ASSERT_EQ(watch_function(&watch, "down_read"), 0);
-
-	/* Events are consumed with the lock. */
-	watched(&watch);
-	idle = watched(&watch);
-	for (int i = 0; i < calls; i++) {
-		ASSERT_EQ(marker_write(&self->inst, i, 8), 0);
-		ASSERT_EQ(get_reader(self->map.fd), 0);
-	}
-	EXPECT_GE(watched(&watch) - idle, calls);
-
-	for (int i = 0; i < calls; i++)
-		ASSERT_EQ(get_reader(self->map.fd), 0);
-	EXPECT_LT(watched(&watch) - idle, calls);
-	EXPECT_EQ(self->map.meta->read, calls);
-	EXPECT_EQ(instance_destroy(&watch), 0);
-}
 
 /* D10: mmap() waits for a grace period, needed or not ---------------------- */
 
@@ -412,10 +337,10 @@ TEST_F(defects, d10_no_wait_without_snapshot_buffer)
 	if (!instance_has(&self->inst, "set_ftrace_filter"))
 		SKIP(return, "no function tracer");
 	ASSERT_EQ(watch_function(&watch, "synchronize_rcu*"), 0);
-	watched(&watch);
+	watched(&watch, CPU);
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
-		EXPECT_EQ(watched(&watch), 0);
+		EXPECT_EQ(watched(&watch, CPU), 0);
 		mapping_close(&self->map);
 	}
 	EXPECT_EQ(instance_destroy(&watch), 0);
@@ -431,12 +356,12 @@ TEST_F(defects, wait_with_snapshot_buffer)
 	ASSERT_EQ(watch_function(&watch, "synchronize_rcu*"), 0);
 	ASSERT_EQ(instance_write(&self->inst, "snapshot", "1"), 0);
 	for (int i = 0; i < 2; i++) {
-		watched(&watch);
+		watched(&watch, CPU);
 		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
-		EXPECT_GT(watched(&watch), 0);
+		EXPECT_GT(watched(&watch, CPU), 0);
 		/* Nothing is in flight any more when there is a mapping. */
 		EXPECT_EQ(map_shared(self->map.fd, self->page, 0, NULL), 0);
-		EXPECT_EQ(watched(&watch), 0);
+		EXPECT_EQ(watched(&watch, CPU), 0);
 		mapping_close(&self->map);
 	}
 	EXPECT_EQ(instance_destroy(&watch), 0);
@@ -453,9 +378,9 @@ TEST_F(defects, wait_with_freed_snapshot_buffer)
 	ASSERT_EQ(instance_write(&self->inst, "snapshot", "1"), 0);
 	ASSERT_EQ(instance_write(&self->inst, "snapshot", "0"), 0);
 	for (int i = 0; i < 2; i++) {
-		watched(&watch);
+		watched(&watch, CPU);
 		ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
-		EXPECT_GT(watched(&watch), 0);
+		EXPECT_GT(watched(&watch, CPU), 0);
 		mapping_close(&self->map);
 	}
 	EXPECT_EQ(instance_destroy(&watch), 0);

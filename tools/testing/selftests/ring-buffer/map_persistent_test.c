@@ -160,21 +160,23 @@ TEST_F(persistent, b6_all_round)
 /* read() beside the mapping copies, and both take turns. */
 TEST_F(persistent, b6_read_beside)
 {
-	unsigned int per_page = (getpagesize() - SUBBUF_HEADER_SIZE) /
+	size_t size = getpagesize();
+	unsigned int per_page = (size - SUBBUF_HEADER_SIZE) /
 				marker_event_size(1000);
-	char page[4096];
+	char *page = malloc(size);
 	struct walk walk = {};
 
 	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
 	ASSERT_EQ(markers_write(&self->inst, 0, 4 * per_page, 1000), 0);
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(read(self->map.fd, page, sizeof(page)), sizeof(page));
+		ASSERT_EQ(read(self->map.fd, page, size), size);
 		EXPECT_EQ(walk_subbuf(&walk, page), 0);
 		for (int j = 0; j < 3 && walk.data < (2 * i + 2) * per_page; j++)
 			ASSERT_GE(consume(&self->map, &walk), 0);
 	}
 	EXPECT_EQ(walk.data, 4 * per_page);
 	EXPECT_EQ(walk.gaps, 0);
+	free(page);
 }
 
 TEST_F(persistent, b6_reset)

@@ -47,6 +47,9 @@ struct subbuf_header {
 
 #define SUBBUF_HEADER_SIZE	sizeof(struct subbuf_header)
 
+/* The write index has no room for sub-buffers of 1 MiB. */
+#define MAX_SUBBUF_SIZE		(512 << 10)
+
 /* Bits of the commit field: events were lost, their number is stored. */
 #define COMMIT_LOST		0x80000000UL
 #define COMMIT_LOST_STORED	0x40000000UL
@@ -514,8 +517,7 @@ static inline int get_reader(int fd)
 
 /*
  * The kernel stores the id after what belongs to the reader page. Pairs with
- * the smp_store_release() in rb_update_meta_page(), or the smp_wmb() in
- * MetaWriter::publish() of the Rust implementation.
+ * the barrier before that store, in or below rb_update_meta_page().
  */
 static inline __u32 reader_id(const struct mapping *map)
 {
@@ -535,9 +537,8 @@ static inline char *mapping_reader(const struct mapping *map)
 
 /*
  * Pairs with the smp_wmb() before the stores to the commit field: in
- * rb_set_commit_to_write() after the events, and after the number of lost events
- * in ring_buffer_map_get_reader(), or in CompletePage::mark_missed() of the Rust
- * implementation.
+ * rb_set_commit_to_write() after the events, and in or below
+ * ring_buffer_map_get_reader() after the number of lost events.
  */
 static inline unsigned long subbuf_commit(const void *subbuf)
 {
@@ -817,5 +818,33 @@ static inline const char *instance_busy(const struct instance *inst,
 #define EXPECT_RESIZE_BUSY() \
 	EXPECT_EQ(instance_write_long(&self->inst, "buffer_size_kb", 100), \
 		  -EBUSY)
+
+/* What the kernel does for this process, counted in an instance beside ------ */
+
+static inline int watch_function(struct instance *watch, const char *function)
+{
+	int ret = instance_create(watch);
+
+	if (!ret)
+		ret = instance_write(watch, "set_ftrace_filter", function);
+	if (!ret)
+		ret = instance_write_long(watch, "set_ftrace_pid", getpid());
+	if (!ret)
+		ret = instance_write(watch, "current_tracer", "function");
+	return ret;
+}
+
+/* How often it was seen since the last call. */
+static inline int watched(struct instance *watch, int cpu)
+{
+	static long long before;
+	long long since = before;
+	struct stats stats;
+
+	if (stats_read(watch, cpu, &stats))
+		return -EIO;
+	before = stats.entries;
+	return before - since;
+}
 
 #endif /* _RING_BUFFER_MAPPING_H */
