@@ -85,8 +85,8 @@ const _: () = assert!(usize::BITS == 64);
 /// # Invariants
 ///
 /// - A `T` has a field of type `U`, aligned and of the same size, at `offset`. C stores to it one
-///   whole word at a time, as far as it stores to it at all, and each value that C stores is a valid
-///   `U`.
+///   whole word at a time, as far as it stores to it at all, and each value that it stores is a
+///   valid `U`.
 /// - Rust stores to the field with `L` only, and then any `U` that `L` allows. While Rust may hold
 ///   `L`, C does not store to the field without it.
 /// - If `L` is a [`Link`], the field is not null, and points to a valid struct that the lock of the

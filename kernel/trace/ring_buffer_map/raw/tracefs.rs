@@ -101,8 +101,8 @@ impl<'a> AccessGuard<'a> {
         if cpu.as_ptr() != self.cpu.as_ptr() {
             return false;
         }
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants. `cpu` is
-        // borrowed exclusively, so no slice of the page that goes back to the writers exists.
+        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants. `cpu`
+        // is borrowed exclusively, so no slice of the page that goes back to the writers exists.
         !unsafe { bindings::rb_map_get_reader_page(cpu.as_ptr()) }.is_null()
     }
 }
