@@ -57,6 +57,8 @@ TEST_F(empty, needs_no_access)
 	/* The names of Rust functions have that of their crate. */
 	if (!kernel_has("15ring_buffer_map"))
 		SKIP(return, "a property of the implementation in Rust");
+	if (!instance_has(&self->inst, "set_ftrace_filter"))
+		SKIP(return, "no function tracer");
 	ASSERT_EQ(mapping_open(&self->map, &self->inst, CPU), 0);
 	ASSERT_EQ(watch_function(&watch, "down_read"), 0);
 

@@ -36,6 +36,14 @@ differ() { ! equal "$@"; }
 	"$PROGRAM" gen moves $seed 2500
 } >"$scratch/moves.ops"
 
+# With PREEMPT_RT, waiters are woken by a later tick: what a call that waits
+# returns is a matter of time. So none of them waits, and D13 is not met.
+unmet=
+if [ "$CONFIG" = rt ]; then
+	sed -i -E 's/^(open [0-9]+) .*/\1 0/' "$scratch/plain.ops" "$scratch/moves.ops"
+	unmet=D13
+fi
+
 for kind in plain moves; do
 	files=("$scratch/$kind.ops" "$scratch/$kind.c" "$scratch/$kind.rust")
 	if "$folder/pair.sh" "${files[@]}" 2>"$scratch/err"; then
@@ -68,6 +76,7 @@ fi
 
 # A rule that nothing needs would hide something some day.
 while read -r rule hits; do
+	[ "$rule" != "$unmet" ] || continue
 	check "$rule is needed ($hits times)" [ "$hits" -gt 0 ]
 	check "without $rule the kernels differ" \
 		differ "${all[@]}" --without "$rule"
