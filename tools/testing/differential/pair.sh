@@ -27,9 +27,11 @@ cp "$1" "$tmp/ops"
 known=ring_buffer_map_get_reader
 ! grep -q '^move ' "$tmp/ops" || known="$known|put_snapshot_map|tracing_buffers_mmap_close"
 
-# warned LOG: the warnings in a kernel log but the known ones.
+# warned LOG: the warnings in a kernel log but the known ones. A data race is no
+# difference; other suites look for those.
 warned() {
-	tr -d '\r' <"$1" | grep -aE '(WARNING|BUG): ' | grep -avE "WARNING: at ($known)\+" | head -n 3
+	tr -d '\r' <"$1" | grep -aE '(WARNING|BUG): ' |
+		grep -avE "WARNING: at ($known)\+|BUG: KCSAN: " | head -n 3
 }
 
 # Grace periods are most of the time otherwise, and large buffers that nothing
