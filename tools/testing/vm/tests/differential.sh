@@ -97,7 +97,8 @@ head -n 3000 "$scratch/plain.ops" | awk '/^= / { n++ } { line[NR] = $0; at[NR] =
 	END { for (i = 1; i <= NR && at[i] < n; i++) print line[i] }' >"$scratch/part.ops"
 lines=$(grep -c . "$scratch/part.ops")
 scenarios=$(grep -c '^= ' "$scratch/part.ops")
-"$folder/pair.sh" "$scratch/part.ops" "$scratch/part.c" "$scratch/part.rust" 2>/dev/null || true
+"$folder/pair.sh" "$scratch/part.ops" "$scratch/part.c" "$scratch/part.rust" 2>"$scratch/err" ||
+	sed 's/^/  # /' "$scratch/err"
 for impl in c rust; do
 	# Each scenario has one line more, at its end.
 	check "$impl: the same operations again give the same transcript" \
