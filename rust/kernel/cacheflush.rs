@@ -12,6 +12,9 @@ use crate::{
     }, //
 };
 
+/// Whether [`flush_kernel_vmap_range()`] does anything on this architecture.
+pub const FLUSHES_KERNEL_VMAP_RANGE: bool = bindings::ARCH_FLUSHES_KERNEL_VMAP_RANGE;
+
 /// Writes back what the kernel stored in `size` bytes at `address`.
 ///
 /// Where data caches are indexed by virtual addresses, a page that is mapped at a kernel address
