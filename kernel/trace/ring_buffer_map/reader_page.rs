@@ -68,6 +68,16 @@ impl<'a> ReaderPage<'a> {
         size(&self.0)
     }
 
+    /// How many bytes of it are committed or being written. Mirrors `rb_page_write()`.
+    pub(crate) fn write(&self) -> usize {
+        self.0.load(fields::page::WRITE) as usize & RB_WRITE_MASK as usize
+    }
+
+    /// Whether this is the page that `link` points to.
+    pub(crate) fn is(&self, link: *mut buffer_page) -> bool {
+        self.0.as_ptr() == link
+    }
+
     /// The time that its first event is relative to.
     pub(crate) fn time_stamp(&self) -> u64 {
         self.0

@@ -128,11 +128,15 @@ fields! { unsafe {
 
         READER_PAGE: reader_page, *mut buffer_page, Link<ReaderLock>;
         COMMIT_PAGE: commit_page, *mut buffer_page, LoadOnly;
+        TAIL_PAGE: tail_page, *mut buffer_page, LoadOnly;
         LOST_EVENTS: lost_events, usize, ReaderLock;
         READER_LOST_EVENTS: reader_lost_events, usize, LoadOnly;
         READ: read, usize, ReaderLock;
         READ_BYTES: read_bytes, usize, ReaderLock;
         READ_STAMP: read_stamp, u64, ReaderLock;
+
+        BEFORE_STAMP: before_stamp = opaque, i64, LoadOnly;
+        WRITE_STAMP: write_stamp = opaque, i64, LoadOnly;
 
         ENTRIES: entries = opaque, i64, LoadOnly;
         OVERRUN: overrun = opaque, i64, LoadOnly;
@@ -144,6 +148,7 @@ fields! { unsafe {
     mod page: buffer_page {
         NEXT: list.next, *mut list_head, LoadOnly;
         READ: read, u32, ReaderIndex;
+        WRITE: write = opaque, i64, LoadOnly;
         ENTRIES: entries = opaque, i64, LoadOnly;
         REAL_END: real_end, usize, LoadOnly;
         ORDER: order, u32, LoadOnly;

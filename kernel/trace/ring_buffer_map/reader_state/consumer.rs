@@ -20,6 +20,10 @@ use core::{
     num::NonZeroUsize,
     ops::Deref, //
 };
+use kernel::sync::barrier::{
+    smp_mb,
+    Read, //
+};
 
 /// The rest of what was committed to the reader page when [`Consumer::consume`] began.
 ///
@@ -47,6 +51,16 @@ pub(crate) struct Rest<'a> {
 ///
 /// It is the index of an event on the page, or of the end of its committed bytes.
 struct EventIndex(usize);
+
+/// What there is to read of a buffer on which no writer is in the middle of an event.
+struct Quiescent {
+    /// The number of events that are read once all are.
+    read: usize,
+    /// The end of the committed bytes.
+    end: EventIndex,
+    /// The time of the last event.
+    stamp: u64,
+}
 
 /// A [`ReaderGuard`] that may consume events.
 ///
@@ -126,7 +140,7 @@ impl<'a> Consumer<'a> {
             if let Some(page) = self.complete_page() {
                 let (entries, complete) = (page.entries(), page.size());
 
-                // Else the writer has committed more to it meanwhile.
+                // Otherwise the writer has committed more in the meantime.
                 // INVARIANT: It is the end of the committed bytes.
                 if complete == size {
                     self.advance(entries, EventIndex(size));
@@ -134,7 +148,56 @@ impl<'a> Consumer<'a> {
                 }
             }
         }
+        if let Some(all) = self.quiescent() {
+            let read = self.reader.cpu.load(fields::cpu::READ);
+
+            self.cpu().store(fields::cpu::READ_STAMP, all.stamp);
+            self.advance(all.read.wrapping_sub(read), all.end);
+            return None;
+        }
         self.walk(size, max)
+    }
+
+    /// What there is to read, if all of it is on the reader page and no writer is in the middle of
+    /// an event.
+    ///
+    /// The counters of the buffer then have the number of events that a walk would find. A writer
+    /// starts by storing `before_stamp` and advancing `write`. It counts the event before it
+    /// commits it. If an event was discarded meanwhile, the stamp may be that of the discarded one:
+    /// the next event then has an absolute time stamp.
+    fn quiescent(&self) -> Option<Quiescent> {
+        if !cfg!(CONFIG_RING_BUFFER_LOCAL_ORDERED) {
+            return None;
+        }
+
+        let cpu = &self.reader.cpu;
+        let page = self.page();
+        let end = page.size();
+
+        // Orders the load of `commit` before those of the counters: they include all that is
+        // committed. Pairs with the smp_wmb() before each store of `commit` in
+        // rb_set_commit_to_write().
+        smp_mb(Read);
+
+        let entries = cpu.load(fields::cpu::ENTRIES);
+        let overrun = cpu.load(fields::cpu::OVERRUN);
+        let stamp = cpu.load(fields::cpu::WRITE_STAMP);
+
+        // Orders the loads of the counters before the tests: if they include an event that is not
+        // in `commit`, its writer has moved `write` or `tail_page` before. Pairs with the
+        // local_add_return() in __rb_reserve_next(), which orders its stores where the option says
+        // so.
+        smp_mb(Read);
+
+        let quiescent = page.write() == end
+            && page.is(cpu.load(fields::cpu::TAIL_PAGE))
+            && cpu.load(fields::cpu::BEFORE_STAMP) == stamp;
+
+        quiescent.then_some(Quiescent {
+            read: entries.wrapping_sub(overrun) as usize,
+            end: EventIndex(end),
+            stamp: stamp as u64,
+        })
     }
 
     /// Consumes the next up to `max` events of `rest`. Returns the rest of that.
