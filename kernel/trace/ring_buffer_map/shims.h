@@ -32,7 +32,6 @@ int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 /* In trace.c: an open trace_pipe_raw. */
 struct trace_array *trace_map_array(struct ftrace_buffer_info *info);
 struct ring_buffer_per_cpu *trace_map_cpu_buffer(struct ftrace_buffer_info *info);
-bool trace_map_unmappable(struct ftrace_buffer_info *info);
 /* May sleep. */
 int trace_map_wait(struct ftrace_buffer_info *info);
 
@@ -40,17 +39,20 @@ int trace_map_wait(struct ftrace_buffer_info *info);
 void trace_map_access_lock(int cpu);
 void trace_map_access_unlock(int cpu);
 
-/* Of an instance: its mappings, and whether it has users of snapshots. */
+/*
+ * Of an instance: its mappings, whether it has users of snapshots, and whether it
+ * ever had a buffer to swap with.
+ */
 struct trace_map_count {
 	unsigned int	mapped;
 	bool		settled;
 	bool		armed;
+	bool		had_snapshot;
 };
 
 /* In trace.c: mappings and snapshots of an instance. */
 spinlock_t *trace_map_snapshot_lock(struct trace_array *tr);
-bool trace_map_had_snapshot(struct trace_array *tr);
-/* The caller must hold the lock. The second function ignores armed. */
+/* The caller must hold the lock. The second function sets mapped and settled. */
 struct trace_map_count trace_map_count(struct trace_array *tr);
 void trace_map_set_count(struct trace_array *tr, struct trace_map_count count);
 

@@ -58,13 +58,13 @@ impl<'a> CountGuard<'a> {
         }
     }
 
-    /// The mappings, and whether there are users that may take a snapshot.
+    /// The mappings, and what there is of snapshots.
     fn get(&self) -> trace_map_count {
         // SAFETY: The instance is valid by the type invariants of `Shared`, and the lock is held.
         unsafe { trace_map_count(self.array.as_ptr()) }
     }
 
-    /// Sets the mappings. `count.armed` is ignored.
+    /// Sets the mappings. What there is of snapshots is ignored.
     fn set(&mut self, count: trace_map_count) {
         // SAFETY: As in `get()`.
         unsafe { trace_map_set_count(self.array.as_ptr(), count) };
@@ -167,7 +167,7 @@ impl<'a> SnapshotExclusion<'a> {
         // snapshot that finds a buffer to swap with sees the count.
         smp_mb(Full);
 
-        if self.array.had_snapshot() {
+        if guard.get().had_snapshot {
             drop(guard);
             // A snapshot has interrupts disabled from the load of the count to the swap. As the
             // flag is not set yet, a VMA that is mapped meanwhile waits, too.

@@ -47,15 +47,10 @@ impl<'a> TraceFile<'a> {
 ///
 /// # Errors
 ///
-/// - `ENODEV`: buffers of this kind cannot be mapped.
 /// - `EBUSY`: a snapshot is armed.
 /// - `EINVAL`: the CPU has no buffer, or a remote one.
 /// - Those of [`mapping::map`].
 pub(crate) fn mmap(file: TraceFile<'_>, vma: &VmaNew) -> Result {
-    if file.0.is_unmappable() {
-        return Err(ENODEV);
-    }
-
     let exclusion = SnapshotExclusion::new(file.array())?;
 
     mapping::map(exclusion.buffer_of(file.0).ok_or(EINVAL)?, vma)?;

@@ -29,8 +29,15 @@ static const struct vm_operations_struct tracing_buffers_vmops = {
 /* If this fails, the operations of the VMA are not called. */
 static int tracing_buffers_mmap(struct file *filp, struct vm_area_struct *vma)
 {
+	struct ftrace_buffer_info *info = filp->private_data;
+
+	/* These two flags are set when the instance is made. Others change at any time. */
+	if (READ_ONCE(info->iter.tr->flags) &
+	    (TRACE_ARRAY_FL_MEMMAP | TRACE_ARRAY_FL_VMALLOC))
+		return -ENODEV;
+
 	vma->vm_ops = &tracing_buffers_vmops;
-	return trace_map_mmap(filp->private_data, vma);
+	return trace_map_mmap(info, vma);
 }
 
 struct trace_array *trace_map_array(struct ftrace_buffer_info *info)
@@ -47,13 +54,6 @@ static struct trace_buffer *trace_map_buffer(struct ftrace_buffer_info *info)
 struct ring_buffer_per_cpu *trace_map_cpu_buffer(struct ftrace_buffer_info *info)
 {
 	return rb_map_cpu_buffer(trace_map_buffer(info), info->iter.cpu_file);
-}
-
-/* These two flags are set when the instance is made. Others change at any time. */
-bool trace_map_unmappable(struct ftrace_buffer_info *info)
-{
-	return READ_ONCE(info->iter.tr->flags) &
-		(TRACE_ARRAY_FL_MEMMAP | TRACE_ARRAY_FL_VMALLOC);
 }
 
 int trace_map_wait(struct ftrace_buffer_info *info)
@@ -84,6 +84,7 @@ struct trace_map_count trace_map_count(struct trace_array *tr)
 		.mapped = tr->mapped,
 		.settled = tr->mapped_settled,
 		.armed = tr->snapshot,
+		.had_snapshot = READ_ONCE(tr->had_snapshot),
 	};
 }
 
@@ -92,10 +93,5 @@ void trace_map_set_count(struct trace_array *tr, struct trace_map_count count)
 {
 	WRITE_ONCE(tr->mapped, count.mapped);
 	tr->mapped_settled = count.settled;
-}
-
-bool trace_map_had_snapshot(struct trace_array *tr)
-{
-	return READ_ONCE(tr->had_snapshot);
 }
 #endif /* CONFIG_TRACER_SNAPSHOT */

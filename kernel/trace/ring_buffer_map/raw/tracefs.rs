@@ -42,12 +42,6 @@ impl<'a> Shared<'a, ftrace_buffer_info> {
         }
     }
 
-    /// Whether the memory of the instance's buffer cannot be mapped.
-    pub(crate) fn is_unmappable(self) -> bool {
-        // SAFETY: The struct is valid by the type invariants.
-        unsafe { bindings::trace_map_unmappable(self.as_ptr()) }
-    }
-
     /// Waits until `buffer_percent` of the CPU's buffer is full. May sleep.
     pub(crate) fn wait(self) -> Result {
         // SAFETY: The struct is valid by the type invariants.
@@ -121,11 +115,5 @@ impl<'a> Shared<'a, trace_array> {
     pub(crate) fn snapshot_lock(self) -> &'a SpinLock<()> {
         // SAFETY: The instance is valid by the type invariants, and C has initialised its lock.
         unsafe { SpinLock::from_raw(bindings::trace_map_snapshot_lock(self.as_ptr())) }
-    }
-
-    /// Whether the instance ever had a buffer to swap with.
-    pub(crate) fn had_snapshot(self) -> bool {
-        // SAFETY: The instance is valid by the type invariants.
-        unsafe { bindings::trace_map_had_snapshot(self.as_ptr()) }
     }
 }
