@@ -59,8 +59,8 @@ pub(crate) enum ReaderLock {}
 /// committed bytes.
 pub(crate) enum ReaderIndex {}
 
-/// The [`ReaderLock`], on a sub-buffer that is neither in persistent memory nor of a remote buffer.
-/// The value has an id and no other bits.
+/// The [`ReaderLock`], on a sub-buffer whose bit-fields are 0 except for the id, and which is not
+/// of a remote buffer. The value has an id and no other bits.
 pub(crate) enum IdLock {}
 
 /// The [`ReaderLock`], on a page that the writers have left. The value is a size of the page's data
@@ -107,17 +107,6 @@ impl<T, U, L> Clone for Field<T, U, L> {
 impl<T, U, L> Copy for Field<T, U, L> {}
 
 impl<T, U, L> Field<T, U, L> {
-    /// Creates a [`Field`].
-    ///
-    /// # Safety
-    ///
-    /// - `offset` must be that of the field that `_type` was made for.
-    /// - The field must be protected as the invariants of the type say.
-    const unsafe fn new(offset: usize, _type: PhantomData<fn(T) -> (U, L)>) -> Self {
-        // INVARIANT: By the safety requirements, and as `typed()` and `storage()` check the type.
-        Self { offset, _type }
-    }
-
     /// `_access` does not compile unless the field has the type `U` and is aligned.
     const fn typed(_offset: usize, _access: fn(&T) -> &U) -> PhantomData<fn(T) -> (U, L)> {
         PhantomData

@@ -66,13 +66,11 @@ macro_rules! fields {
                     pub(crate) const $name: Field<$struct, $type, $lock> = {
                         let offset = core::mem::offset_of!($struct, $($path).+);
 
-                        // SAFETY: The offset and the type are those of one field. The user of the
-                        // macro vouches for the lock.
-                        unsafe {
-                            Field::new(
-                                offset,
-                                fields!(@check $($check)?)(offset, |s: &$struct| &s.$($path).+),
-                            )
+                        // INVARIANT: The offset and the type are those of one field. The user of
+                        // the macro vouches for the lock.
+                        Field {
+                            offset,
+                            _type: fields!(@check $($check)?)(offset, |s: &$struct| &s.$($path).+),
                         }
                     };
                 )*
