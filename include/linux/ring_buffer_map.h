@@ -27,6 +27,13 @@ void trace_map_close(struct ftrace_buffer_info *info);
 void rb_update_meta_page(struct ring_buffer_per_cpu *cpu_buffer);
 
 /*
+ * Free what is kept for the next mapping of the buffer, which must not be a
+ * remote one. Call before its sub-buffers change or are freed. The caller must
+ * keep the buffer from being mapped or unmapped during the call.
+ */
+void rb_map_forget(struct ring_buffer_per_cpu *cpu_buffer);
+
+/*
  * For KUnit tests: as with the C implementation. The buffer to map must not be one
  * of an instance. If it is persistent, free its memory by giving back a reference
  * to each page.
@@ -35,6 +42,8 @@ int ring_buffer_map(struct trace_buffer *buffer, int cpu,
 		    struct vm_area_struct *vma);
 int ring_buffer_unmap(struct trace_buffer *buffer, int cpu);
 int ring_buffer_map_get_reader(struct trace_buffer *buffer, int cpu);
+#else
+static inline void rb_map_forget(struct ring_buffer_per_cpu *cpu_buffer) { }
 #endif
 
 #endif /* _LINUX_RING_BUFFER_MAP_H */

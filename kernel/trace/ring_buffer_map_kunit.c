@@ -30,6 +30,8 @@ struct rb_map_test {
 	/* Writes so many events in the middle of a write. */
 	struct irq_work			irq_work;
 	int				irq_events;
+	/* Held while another thread takes a sub-buffer. */
+	struct mutex			taking;
 };
 
 static void rb_map_test_vm_close(struct vm_area_struct *vma)
@@ -501,23 +503,6 @@ static void rb_map_test_corrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
 	if (!IS_ERR_VALUE(addr))
 		vm_munmap(addr, PAGE_SIZE);
-}
-
-static void d15_no_head_page(struct kunit *test)
-{
-	struct rb_map_test *self = test->priv;
-	struct list_head *prev, *next;
-
-	rb_map_test_open_new(test, RB_FL_OVERWRITE);
-	prev = self->cpu_buffer->head_page->list.prev;
-	next = prev->next;
-	KUNIT_ASSERT_EQ(test, (unsigned long)next & RB_FLAG_MASK, RB_PAGE_HEAD);
-	prev->next = (void *)((unsigned long)next & ~RB_FLAG_MASK);
-	rb_map_test_corrupt(test);
-	prev->next = next;
-
-	rb_map_test_map(test);
-	rb_map_test_unmap(test);
 }
 
 static void d15_page_missing(struct kunit *test)
@@ -1088,6 +1073,327 @@ static void d19_no_event_is_skipped(struct kunit *test)
 	rb_map_test_unmap(test);
 }
 
+/*
+ * Stores the address of each buffer_page in the last bytes of its sub-buffer,
+ * which hold no event.
+ */
+static struct buffer_page **rb_map_test_name_tag(struct buffer_page *page)
+{
+	return (void *)page->page + PAGE_SIZE - sizeof(page);
+}
+
+static void rb_map_test_tag(struct rb_map_test *self)
+{
+	struct buffer_page *page = self->cpu_buffer->reader_page;
+
+	*rb_map_test_name_tag(page) = page;
+	page = self->cpu_buffer->head_page;
+	for (unsigned long i = 0; i < self->cpu_buffer->nr_pages; i++) {
+		*rb_map_test_name_tag(page) = page;
+		rb_inc_page(&page);
+	}
+}
+
+/* Whether the mapping has the sub-buffer where its id says. */
+static bool rb_map_test_is_at_id(struct rb_map_test *self,
+				 struct buffer_page *page)
+{
+	unsigned long addr = self->addr + (page->id + 2) * PAGE_SIZE;
+	struct buffer_page *found = NULL;
+
+	if (page->id > self->cpu_buffer->nr_pages)
+		return false;
+	if (copy_from_user(&found, (void __user *)addr - sizeof(found),
+			   sizeof(found)))
+		return false;
+	return found == page;
+}
+
+/* How many sub-buffers the mapping has elsewhere, or not at all. */
+static unsigned long rb_map_test_misplaced(struct rb_map_test *self)
+{
+	struct buffer_page *page = self->cpu_buffer->reader_page;
+	unsigned long bad = !rb_map_test_is_at_id(self, page);
+
+	page = self->cpu_buffer->head_page;
+	for (unsigned long i = 0; i < self->cpu_buffer->nr_pages; i++) {
+		bad += !rb_map_test_is_at_id(self, page);
+		rb_inc_page(&page);
+	}
+	return bad;
+}
+
+/*
+ * Swaps the reader page again and again, as trace_pipe does, until it is stopped.
+ * Some mappings see no swap, some see one, some see many.
+ */
+static int rb_map_test_taker(void *data)
+{
+	struct rb_map_test *self = data;
+
+	while (!kthread_should_stop()) {
+		udelay(get_random_u32_below(400));
+		if (mutex_trylock(&self->taking)) {
+			for (int i = 0; i < RB_MAP_TEST_EVENTS; i++)
+				ring_buffer_consume(self->buffer, self->cpu, NULL, NULL);
+			mutex_unlock(&self->taking);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static void rb_map_test_stop(void *taker)
+{
+	kthread_stop(taker);
+}
+
+/*
+ * A reader swaps sub-buffers while they get their ids, and a reset moves the
+ * head page.
+ */
+static void rb_map_test_number(struct kunit *test, bool reset)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long pages = 1000;
+	struct task_struct *taker;
+	int cpu;
+
+	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs another CPU");
+	rb_map_test_open(test, ring_buffer_alloc(pages * PAGE_SIZE,
+						 RB_FL_OVERWRITE),
+			 raw_smp_processor_id());
+	taker = kthread_run_on_cpu(rb_map_test_taker, self, cpu,
+				   "rb_map_taker/%u");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, taker);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, rb_map_test_stop, taker));
+
+	for (int i = 0; i < 150; i++) {
+		/* The writer moves the head page half round the ring. */
+		mutex_lock(&self->taking);
+		rb_map_test_write(self, pages * RB_MAP_TEST_EVENTS * 3 / 2);
+		if (reset && i % 2)
+			ring_buffer_reset_cpu(self->buffer, self->cpu);
+		mutex_unlock(&self->taking);
+		rb_map_test_map(test);
+		/* It would go on swapping the reader page. */
+		mutex_lock(&self->taking);
+		rb_map_test_tag(self);
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_misplaced(self));
+		mutex_unlock(&self->taking);
+		rb_map_test_unmap(test);
+		/* What is kept for the next mapping is for this size. */
+		pages += i % 2 ? -7 : 7;
+		KUNIT_EXPECT_LE(test, 0,
+				ring_buffer_resize(self->buffer,
+						   pages * PAGE_SIZE, self->cpu));
+	}
+}
+
+/*
+ * A list without a flag has all sub-buffers nevertheless: mmap() either fails or
+ * finds each of them.
+ */
+static void d15_no_head_page(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	struct list_head *prev, *next;
+	unsigned long addr = 0;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_tag(self);
+	prev = self->cpu_buffer->head_page->list.prev;
+	next = prev->next;
+	KUNIT_ASSERT_EQ(test, (unsigned long)next & RB_FLAG_MASK, RB_PAGE_HEAD);
+	prev->next = (void *)((unsigned long)next & ~RB_FLAG_MASK);
+	kunit_warning_suppress(test)
+		addr = rb_map_test_map_pages(self, rb_map_test_pages(self));
+	prev->next = next;
+
+	if (IS_ERR_VALUE(addr)) {
+		KUNIT_EXPECT_EQ(test, (long)addr, -EIO);
+		KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
+		KUNIT_EXPECT_EQ(test, 0,
+				atomic_read(&self->cpu_buffer->resize_disabled));
+		rb_map_test_map(test);
+	} else {
+		self->addr = addr;
+	}
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_misplaced(self));
+	rb_map_test_unmap(test);
+}
+
+/*
+ * What one GET_READER call consumes of the sub-buffer being written leaves nothing,
+ * and the next event has the time at which it was written.
+ */
+static void rb_map_test_consumed(struct kunit *test, unsigned long read)
+{
+	struct rb_map_test *self = test->priv;
+	struct trace_buffer_meta meta;
+	u64 start, ts = 0;
+
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	meta = rb_map_test_meta(test);
+	KUNIT_EXPECT_EQ(test, read, meta.read);
+	KUNIT_EXPECT_EQ(test, meta.entries, meta.overrun + meta.read);
+	KUNIT_EXPECT_EQ(test, meta.reader.read,
+			rb_page_size(self->cpu_buffer->reader_page));
+	KUNIT_EXPECT_TRUE(test, ring_buffer_empty_cpu(self->buffer, self->cpu));
+
+	start = ring_buffer_time_stamp(self->buffer);
+	rb_map_test_write(self, 1);
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
+						     NULL));
+	KUNIT_EXPECT_GE(test, ts, start);
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(self->buffer));
+	rb_map_test_drain(test);
+	KUNIT_EXPECT_EQ(test, read + 1, rb_map_test_meta(test).read);
+}
+
+static void live_nested_events(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 1);
+	rb_map_test_begin_write(test, RB_MAP_TEST_PAYLOAD, 1);
+	/* The nested event waits for the one being written. */
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, 1, rb_map_test_meta(test).read);
+	rb_map_test_end_write(self);
+	rb_map_test_consumed(test, 3);
+	rb_map_test_unmap(test);
+}
+
+/* Discards an event that so many events of an interrupt follow. */
+static void rb_map_test_discard(struct kunit *test, int irq_events)
+{
+	struct rb_map_test *self = test->priv;
+	struct ring_buffer_event *event;
+
+	event = ring_buffer_lock_reserve(self->buffer, RB_MAP_TEST_PAYLOAD);
+	KUNIT_ASSERT_NOT_NULL(test, event);
+	if (irq_events) {
+		preempt_enable();
+		self->irq_events = irq_events;
+		irq_work_queue(&self->irq_work);
+		irq_work_sync(&self->irq_work);
+		preempt_disable();
+	}
+	ring_buffer_discard_commit(self->buffer, event);
+}
+
+static void live_discarded_event(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 1);
+	rb_map_test_discard(test, 0);
+	rb_map_test_consumed(test, 1);
+	/* It stays as padding. */
+	rb_map_test_discard(test, 1);
+	rb_map_test_consumed(test, 3);
+	rb_map_test_unmap(test);
+}
+
+/* An event that did not fit has begun the next sub-buffer. */
+static void live_event_past_the_end(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS - 1);
+	rb_map_test_begin_write(test, RB_MAP_TEST_PAYLOAD * 2, 1);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	KUNIT_EXPECT_EQ(test, RB_MAP_TEST_EVENTS - 1, rb_map_test_meta(test).read);
+	rb_map_test_end_write(self);
+	rb_map_test_drain(test);
+	rb_map_test_consumed(test, RB_MAP_TEST_EVENTS + 1);
+	rb_map_test_unmap(test);
+}
+
+/* Of a persistent buffer, without a writer since the boot. */
+static void live_after_boot(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_begin_persistent(test, 8);
+	rb_map_test_write(self, RB_MAP_TEST_EVENTS + 3);
+	rb_map_test_reboot(test);
+	rb_map_test_map(test);
+	rb_map_test_drain(test);
+	rb_map_test_consumed(test, RB_MAP_TEST_EVENTS + 3);
+	rb_map_test_unmap(test);
+}
+
+static void ids_beside_a_reader(struct kunit *test)
+{
+	rb_map_test_number(test, false);
+}
+
+static void ids_beside_a_reset(struct kunit *test)
+{
+	rb_map_test_number(test, true);
+}
+
+/* Sub-buffers have moved since the buffer was mapped. */
+static void ids_of_another_mapping(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	for (int i = 0; i < 20; i++) {
+		rb_map_test_write(self, 3 * RB_MAP_TEST_EVENTS + i);
+		rb_map_test_map(test);
+		rb_map_test_tag(self);
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_misplaced(self));
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+		KUNIT_EXPECT_EQ(test, 0, rb_map_test_misplaced(self));
+		rb_map_test_unmap(test);
+		/* They move while nobody maps them, too. */
+		for (int j = 0; j < i; j++)
+			ring_buffer_consume(self->buffer, self->cpu, NULL, NULL);
+	}
+}
+
+/* Maps the buffer, and looks whether each sub-buffer is where its id says. */
+static void rb_map_test_map_once(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_map(test);
+	rb_map_test_tag(self);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_misplaced(self));
+	rb_map_test_unmap(test);
+}
+
+/* The buffer has as many sub-buffers as when it was mapped, but other ones. */
+static void ids_of_other_sub_buffers(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long pages, size;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	pages = self->cpu_buffer->nr_pages;
+	size = pages * (PAGE_SIZE - BUF_PAGE_HDR_SIZE);
+	rb_map_test_map_once(test);
+	KUNIT_EXPECT_LE(test, 0, ring_buffer_resize(self->buffer, 2 * size, self->cpu));
+	KUNIT_EXPECT_LE(test, 0, ring_buffer_resize(self->buffer, size, self->cpu));
+	KUNIT_EXPECT_EQ(test, pages, self->cpu_buffer->nr_pages);
+	rb_map_test_map_once(test);
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_subbuf_order_set(self->buffer, 1));
+	KUNIT_EXPECT_EQ(test, 0, ring_buffer_subbuf_order_set(self->buffer, 0));
+	rb_map_test_map_once(test);
+}
+
 static int rb_map_test_init(struct kunit *test)
 {
 	struct rb_map_test *self = kunit_kzalloc(test, sizeof(*self), GFP_KERNEL);
@@ -1095,6 +1401,7 @@ static int rb_map_test_init(struct kunit *test)
 	if (!self)
 		return -ENOMEM;
 	self->irq_work = IRQ_WORK_INIT_HARD(rb_map_test_interrupt);
+	mutex_init(&self->taking);
 	test->priv = self;
 
 	/* Each case has a thread of its own. */
@@ -1132,6 +1439,14 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(d27_discarded_page_has_no_bytes),
 	KUNIT_CASE(d27_unaligned_page_is_discarded),
 	KUNIT_CASE(d29_writer_leaves_the_reader_page),
+	KUNIT_CASE_SLOW(ids_beside_a_reader),
+	KUNIT_CASE_SLOW(ids_beside_a_reset),
+	KUNIT_CASE(ids_of_another_mapping),
+	KUNIT_CASE(ids_of_other_sub_buffers),
+	KUNIT_CASE(live_nested_events),
+	KUNIT_CASE(live_discarded_event),
+	KUNIT_CASE(live_event_past_the_end),
+	KUNIT_CASE(live_after_boot),
 	{}
 };
 

@@ -22,23 +22,13 @@ const MAX_EVENTS_PER_LOCK: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 ///
 /// # Errors
 ///
-/// `ENODEV` if the buffer is not mapped.
+/// `ENODEV` if the buffer is empty and not mapped.
 pub(crate) fn show_empty(cpu: CpuBuffer<'_>) -> Result<bool> {
     if !cpu.is_empty() {
         return Ok(false);
     }
 
-    let mut reader = cpu.lock_reader();
-
-    if !reader.is_mapped() {
-        return Err(ENODEV);
-    }
-    if !reader.is_empty() {
-        return Ok(false);
-    }
-    reader.page().flush();
-    reader.publish();
-    Ok(true)
+    cpu.lock_reader().publish_empty()
 }
 
 /// Swaps the reader page for the next one if it has been read, consumes all events on it, and

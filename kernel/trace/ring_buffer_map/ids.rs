@@ -2,9 +2,8 @@
 
 //! The table from ids to sub-buffers.
 //!
-//! The table has 8 bytes for each sub-buffer, and is needed for as long as the buffer is mapped.
-//! It is made of parts of one page each, which can be allocated when memory is fragmented. Only the
-//! list of the parts grows with the buffer.
+//! The table has 8 bytes for each sub-buffer. It is made of parts of one page each, which can be
+//! allocated when memory is fragmented. Only the list of the parts grows with the buffer.
 
 use kernel::{
     alloc::KVVec,
@@ -36,14 +35,16 @@ impl<T: Copy> Ids<T> {
         Ok(Self { parts })
     }
 
-    /// Fills the table with what `next` returns, in the order of the ids.
-    #[inline(always)]
-    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> T) {
-        for part in &mut self.parts {
-            for entry in part {
-                *entry = next();
-            }
-        }
+    /// Up to `max` entries from that of `id` on, to change them. There are fewer at the end of a
+    /// part, and none past the end.
+    pub(crate) fn slice_mut(&mut self, id: usize, max: usize) -> &mut [T] {
+        let Some(part) = self.parts.get_mut(id / Self::PART) else {
+            return &mut [];
+        };
+        let start = id % Self::PART;
+        let end = start.saturating_add(max).min(part.len());
+
+        part.get_mut(start..end).unwrap_or_default()
     }
 
     /// The entry of `id`.

@@ -38,7 +38,7 @@ fn cpu_buffer<'a>(
     // SAFETY: The buffer is valid by the type invariants, and the function accepts any `cpu`. It
     // returns null or a buffer that is not a remote one. CPUs may be added, but are never removed.
     unsafe {
-        let cpu_buffer = bindings::rb_map_cpu_buffer(buffer.as_ptr(), cpu);
+        let cpu_buffer = bindings::rb_map_cpu_buffer(buffer.as_ptr(), cpu as u32);
 
         if cpu_buffer.is_null() {
             return Err(EINVAL);

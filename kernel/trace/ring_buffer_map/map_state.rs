@@ -3,8 +3,9 @@
 //! Whether a CPU's buffer is mapped, and with what: the state under `mapping_lock`.
 //!
 //! C's per-CPU buffer has the number of VMAs that map it, `user_mapped`, and a pointer to the
-//! [`MapState`], `map_state`. A buffer that is not mapped has neither. The steps between the two
-//! states hold `reader_lock` as well, so that either lock keeps the state from changing.
+//! [`MapState`], `map_state`. A buffer that is not mapped has neither. It may have a `map_kept`
+//! instead, the [`MapState`] of an earlier mapping. The steps between the two states hold
+//! `reader_lock` as well, so that either lock keeps the state from changing.
 
 use super::{
     bindings::{
@@ -24,6 +25,7 @@ use super::{
     raw::{
         fields,
         BothLocks,
+        KeptLock,
         Locked,
         MappingLock,
         ReaderLock,
@@ -32,7 +34,10 @@ use super::{
         Shared, //
     },
     reader_state::ReaderGuard,
-    ring::SubbufIds, //
+    ring::{
+        Filling,
+        SubbufIds, //
+    }, //
 };
 use core::{
     num::NonZeroU32,
@@ -56,9 +61,11 @@ use kernel::{
 /// # Invariants
 ///
 /// While C's per-CPU buffer points to the value, `ids` has the sub-buffers of that buffer, whose
-/// memory is in the linear map, `layout` is its layout, and a [`ResizeDisabled`] of the buffer,
-/// which was [`Settled`], was left to it. So the sub-buffers do not change: they are not resized,
-/// and readers copy from a mapped buffer instead of taking its pages.
+/// memory is in the linear map, and `layout` is its layout. If the buffer is mapped, a
+/// [`ResizeDisabled`] of it, which was [`Settled`], was left to it. So the sub-buffers do not
+/// change: they are not resized, and readers copy from a mapped buffer instead of taking its pages.
+/// Otherwise the state is kept until the buffer is mapped again, or C forgets it, which it does
+/// before it resizes the buffer.
 pub(crate) struct MapState {
     layout: Layout,
     ids: SubbufIds,
@@ -66,15 +73,25 @@ pub(crate) struct MapState {
 }
 
 impl MapState {
-    /// Allocates the state for a buffer of `layout`. May sleep.
-    fn new(layout: Layout) -> Result<KBox<Self>> {
-        let state = Self {
-            layout,
-            ids: SubbufIds::new(layout.nr_subbufs())?,
-            meta: MetaPage::new()?,
-        };
+    /// Takes the state that is kept for the next mapping of a buffer, if there is one.
+    pub(crate) fn take_kept(
+        cpu: &mut Locked<'_, ring_buffer_per_cpu, KeptLock>,
+    ) -> Option<KBox<Self>> {
+        let state = cpu.load(fields::cpu::MAP_KEPT);
 
-        Ok(KBox::new(state, GFP_KERNEL)?)
+        if state.is_null() {
+            return None;
+        }
+        cpu.store(fields::cpu::MAP_KEPT, ptr::null_mut());
+        // SAFETY: The pointer is that of a box from `keep()`, as nothing else stores to the field,
+        // and the field does not have it any more.
+        Some(unsafe { KBox::from_raw(state.cast()) })
+    }
+
+    /// Keeps the state for the next mapping of the buffer.
+    fn keep(cpu: &mut Locked<'_, ring_buffer_per_cpu, KeptLock>, state: KBox<Self>) {
+        drop(Self::take_kept(cpu));
+        cpu.store(fields::cpu::MAP_KEPT, KBox::into_raw(state).cast());
     }
 
     /// The meta-page of a buffer with its `reader_lock` held, if the buffer is mapped.
@@ -149,7 +166,7 @@ impl<'a> MappingGuard<'a> {
     /// - `EBUSY`: there are too many VMAs.
     /// - Those of the first VMA: `EINVAL` if the guard is of another buffer, `E2BIG` if there are
     ///   more sub-buffers than ids, `ENODEV` if their memory is not in the linear map, `EIO` if the
-    ///   list of sub-buffers is corrupt, `ENOMEM`.
+    ///   list of sub-buffers is corrupt, `EBUSY` if readers kept moving them, `ENOMEM`.
     pub(crate) fn add_user(&mut self, buffer: Settled<'a>) -> Result {
         let Some(users) = NonZeroU32::new(self.users()) else {
             return self.map(buffer.disable_resize()?);
@@ -186,28 +203,69 @@ impl<'a> MappingGuard<'a> {
         self.cpu.store(fields::cpu::USER_MAPPED, users.get());
     }
 
-    /// Makes the buffer a mapped one with one VMA, in one critical section.
+    /// Makes the buffer a mapped one with one VMA. The last of its critical sections does so.
     ///
     /// From there on, other readers copy the pages of the buffer instead of taking them.
     fn map(&mut self, resize: ResizeDisabled<'a>) -> Result {
-        let layout = CpuBuffer::new(*self.cpu).layout().ok_or(E2BIG)?;
+        let kept = self
+            .kept(&resize)
+            .and_then(|mut kept| MapState::take_kept(&mut kept));
+        let (state, resize) = match kept {
+            Some(state) => (state, resize),
+            None => self.new_state(resize)?,
+        };
+        // Declared before the locks: what is left of it is freed without them.
+        let mut state = Some(state);
+
+        self.lock_both().link(&mut state, resize)
+    }
+
+    /// Makes the state of a buffer that has not been mapped since its size last changed.
+    ///
+    /// Enables interrupts every few sub-buffers.
+    fn new_state(
+        &mut self,
+        resize: ResizeDisabled<'a>,
+    ) -> Result<(KBox<MapState>, ResizeDisabled<'a>)> {
+        let cpu = *self.cpu;
+        let layout = CpuBuffer::new(cpu).layout().ok_or(E2BIG)?;
 
         if layout.nr_subbufs() > 1 << RB_STATIC_BITS {
             return Err(E2BIG);
         }
 
-        // Declared before the locks: what is left of it is freed without them.
-        let mut state = Some(MapState::new(layout)?);
+        let meta = MetaPage::new()?;
+        let mut filling = Filling::new(layout.nr_subbufs(), resize)?;
 
-        self.lock_both().link(&mut state, resize)
+        while !ReaderGuard::lock(cpu).fill(&mut filling)? {}
+
+        let (ids, resize) = filling.finish()?;
+        let state = MapState { layout, ids, meta };
+
+        Ok((KBox::new(state, GFP_KERNEL)?, resize))
     }
 
     /// Makes a buffer with one VMA an unmapped one, in one critical section.
     fn unmap(&mut self) {
-        let unlinked = self.lock_both().unlink();
+        let Some((state, resize)) = self.lock_both().unlink() else {
+            return;
+        };
 
-        // The `reader_lock` is released, so that the memory can be given back.
-        drop(unlinked);
+        if let Some(mut kept) = self.kept(&resize) {
+            MapState::keep(&mut kept, state);
+        }
+    }
+
+    /// What is kept for the next mapping, if `resize` is of this buffer.
+    fn kept<'k>(
+        &'k mut self,
+        resize: &'k ResizeDisabled<'_>,
+    ) -> Option<Locked<'k, ring_buffer_per_cpu, KeptLock>> {
+        // SAFETY: The `mapping_lock` is held for as long as `self` is borrowed, and the unit for as
+        // long as `resize` is. `keep()` and `take_kept()` store what they may.
+        resize
+            .is_of(*self.cpu)
+            .then(|| unsafe { Locked::assume(*self.cpu) })
     }
 
     fn lock_both(&mut self) -> BothGuard<'_, 'a> {
@@ -236,13 +294,10 @@ impl<'a> BothGuard<'_, 'a> {
         unsafe { Locked::assume(*self.mapping.cpu) }
     }
 
-    /// Fills `state` and links it to C's buffer, which is not mapped yet, with one VMA.
+    /// Links `state` to C's buffer, which is not mapped yet, with one VMA.
     fn link(mut self, state: &mut Option<KBox<MapState>>, resize: ResizeDisabled<'a>) -> Result {
         let cpu = *self.mapping.cpu;
 
-        if let Some(state) = state {
-            self.reader.fill_ids(&mut state.ids)?;
-        }
         if !resize.is_of(cpu) {
             return Err(EINVAL);
         }
@@ -254,9 +309,9 @@ impl<'a> BothGuard<'_, 'a> {
             .ok_or(EINVAL)?;
         let layout = state.layout;
 
-        // INVARIANT: The table has the sub-buffers of this buffer. They were entered just above,
-        // with the lock held, by `fill_ids()`, which has tested that their memory is in the linear
-        // map. Its layout is that of the state. It is the buffer of the unit, which is left below.
+        // INVARIANT: The table has the sub-buffers of this buffer, and its layout is that of the
+        // state. `ReaderGuard::fill()` has tested that their memory is in the linear map. It is the
+        // buffer of the unit, which is left below.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);

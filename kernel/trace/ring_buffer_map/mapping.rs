@@ -26,11 +26,12 @@ use kernel::{
 /// - `EINVAL`: `vma` is not within the buffer or does not begin at a sub-buffer.
 /// - `ENODEV`: the memory of the buffer is not in the linear map.
 /// - `E2BIG`: the buffer has more sub-buffers than an id can name.
-/// - `EBUSY`: there are too many users.
+/// - `EBUSY`: there are too many users, or readers kept moving sub-buffers.
 /// - `EIO`: the list of sub-buffers is corrupt.
 /// - `ENOMEM`, or `EFAULT` if there is no memory for a page table.
 ///
-/// On any error the buffer is as before, but for ids of its sub-buffers, which nobody uses.
+/// On any error the buffer is as before, but for ids of its sub-buffers, which nobody uses, and
+/// what is kept for the next mapping.
 pub(crate) fn map(cpu: Settled<'_>, vma: &VmaNew) -> Result {
     let area = seal(vma)?;
     let mut guard = CpuBuffer::new(cpu.cpu_buffer()).lock_mapping();

@@ -54,19 +54,27 @@ const _: () = {
     assert!(size_of::<trace_buffer_meta>() <= PAGE_SIZE);
 };
 
-/// The counters that a refresh of the meta-page shows, see [`struct trace_buffer_meta`].
+/// What a refresh of the meta-page shows, see [`struct trace_buffer_meta`].
 ///
 /// [`struct trace_buffer_meta`]: srctree/include/uapi/linux/trace_mmap.h
-pub(crate) struct Counters {
-    /// Events lost before the reader page.
-    pub(crate) lost_events: u64,
+pub(crate) struct Shown {
+    pub(crate) reader_id: u32,
     /// Bytes of the reader page that are read.
     pub(crate) reader_read: u32,
+    /// Events lost before the reader page.
+    pub(crate) lost_events: u64,
     pub(crate) entries: u64,
     pub(crate) overrun: u64,
     pub(crate) read: u64,
     pub(crate) pages_lost: u64,
     pub(crate) pages_touched: u64,
+}
+
+impl Shown {
+    /// Whether no event waits to be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries == self.overrun.wrapping_add(self.read)
+    }
 }
 
 /// The meta-page of a buffer, which owns its memory.
@@ -121,24 +129,24 @@ impl<'a> MetaWriter<'a> {
         self.0.store(fields::meta::META_PAGE_SIZE, subbuf_size);
     }
 
-    /// Shows `counters` and, after all else, the id of the reader page. Mirrors
+    /// Shows `state` and, after all else of it, the id of the reader page. Mirrors
     /// `rb_update_meta_page()`.
-    pub(crate) fn publish(mut self, reader_id: u32, counters: &Counters) {
+    pub(crate) fn publish(mut self, state: &Shown) {
         let meta = &mut self.0;
 
-        meta.store(fields::meta::READER_LOST_EVENTS, counters.lost_events);
-        meta.store(fields::meta::READER_READ, counters.reader_read);
-        meta.store(fields::meta::ENTRIES, counters.entries);
-        meta.store(fields::meta::OVERRUN, counters.overrun);
-        meta.store(fields::meta::READ, counters.read);
-        meta.store(fields::meta::PAGES_LOST, counters.pages_lost);
-        meta.store(fields::meta::PAGES_TOUCHED, counters.pages_touched);
+        meta.store(fields::meta::READER_LOST_EVENTS, state.lost_events);
+        meta.store(fields::meta::READER_READ, state.reader_read);
+        meta.store(fields::meta::ENTRIES, state.entries);
+        meta.store(fields::meta::OVERRUN, state.overrun);
+        meta.store(fields::meta::READ, state.read);
+        meta.store(fields::meta::PAGES_LOST, state.pages_lost);
+        meta.store(fields::meta::PAGES_TOUCHED, state.pages_touched);
 
         // User space that sees the id of a new reader page must see the fields that were stored
         // with it. Pairs with the acquiring load in reader_id() of the sample and of the
         // kselftests.
         smp_mb(Write);
-        meta.store(fields::meta::READER_ID, reader_id);
+        meta.store(fields::meta::READER_ID, state.reader_id);
         meta.flush();
     }
 }

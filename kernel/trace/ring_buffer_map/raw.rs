@@ -42,8 +42,8 @@ mod tracefs;
 pub(crate) use {
     ring_buffer::{
         log_commit_overrun,
-        Numbering,
         ResizeDisabled,
+        RingPlace,
         Settled, //
     },
     tracefs::AccessGuard, //
@@ -73,6 +73,10 @@ pub(crate) enum MappingLock {}
 /// Both [`MappingLock`] and [`ReaderLock`]. Each of them alone keeps the field from changing. The
 /// pointer is to a state, or null.
 pub(crate) enum BothLocks {}
+
+/// The [`MappingLock`] and a [`ResizeDisabled`] of the buffer; or, in C, the right to resize or to
+/// free the buffer. The pointer is to a state of the buffer as it is, or null.
+pub(crate) enum KeptLock {}
 
 /// Fields that Rust only loads. C may store to them at any time.
 pub(crate) enum LoadOnly {}

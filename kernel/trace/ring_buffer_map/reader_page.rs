@@ -20,7 +20,8 @@ use super::{
         CompletePageLock,
         Locked,
         LookAt,
-        ReaderLock, //
+        ReaderLock,
+        Shared, //
     },
     reader_state::MissedEvents, //
 };
@@ -56,6 +57,11 @@ impl<'a> ReaderPage<'a> {
     pub(crate) fn of(cpu: &'a Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Self {
         // INVARIANT: The lock is held by the type invariants of `Locked`.
         Self(cpu.follow(fields::cpu::READER_PAGE))
+    }
+
+    /// Its id. `cpu` is the buffer that it is of.
+    pub(crate) fn id(&self, cpu: Shared<'_, ring_buffer_per_cpu>) -> u32 {
+        cpu.id_of(**self.0)
     }
 
     /// How many bytes of it are read.

@@ -26,7 +26,7 @@ use super::{
     events,
     layout::Layout,
     map_state::MapState,
-    meta::Counters,
+    meta::Shown,
     raw::{
         self,
         fields,
@@ -38,7 +38,7 @@ use super::{
         CompletePage,
         ReaderPage, //
     },
-    ring::SubbufIds, //
+    ring::Filling, //
 };
 use kernel::{
     prelude::*,
@@ -154,24 +154,49 @@ impl<'a> ReaderGuard<'a> {
         self.cpu.store(fields::cpu::LOST_EVENTS, 0);
     }
 
-    /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.
-    #[inline]
-    pub(crate) fn publish(&mut self) {
+    /// What the meta-page is to show, with `page` as the reader page.
+    fn shown(&self, page: &ReaderPage<'_>) -> Shown {
         let cpu = &self.cpu;
-        let reader_id = cpu.reader_id();
-        let counters = Counters {
+
+        Shown {
+            reader_id: page.id(**cpu),
+            reader_read: page.read() as u32,
             lost_events: cpu.load(fields::cpu::READER_LOST_EVENTS) as u64,
-            reader_read: self.page().read() as u32,
             entries: cpu.load(fields::cpu::ENTRIES) as u64,
             overrun: cpu.load(fields::cpu::OVERRUN) as u64,
             read: cpu.load(fields::cpu::READ) as u64,
             pages_lost: cpu.load(fields::cpu::PAGES_LOST) as u64,
             pages_touched: cpu.load(fields::cpu::PAGES_TOUCHED) as u64,
-        };
+        }
+    }
+
+    /// Refreshes the meta-page, if the buffer is mapped. Mirrors `rb_update_meta_page()`.
+    #[inline]
+    pub(crate) fn publish(&mut self) {
+        let state = self.shown(&self.page());
 
         if let Some(meta) = MapState::meta_of(&mut self.cpu) {
-            meta.publish(reader_id, &counters);
+            meta.publish(&state);
         }
+    }
+
+    /// As [`Self::publish`], if no event waits to be read. Returns whether none does.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the buffer is empty and not mapped.
+    pub(crate) fn publish_empty(&mut self) -> Result<bool> {
+        let page = self.page();
+        let state = self.shown(&page);
+
+        if !state.is_empty() {
+            return Ok(false);
+        }
+        page.flush();
+        MapState::meta_of(&mut self.cpu)
+            .ok_or(ENODEV)?
+            .publish(&state);
+        Ok(true)
     }
 
     /// Writes the meta-page of a buffer of `layout` that was just mapped.
@@ -187,15 +212,15 @@ impl<'a> ReaderGuard<'a> {
         raw::log_commit_overrun(self.cpu.load(fields::cpu::CPU), events);
     }
 
-    /// Gives each sub-buffer its id and enters the sub-buffers into `ids`.
+    /// Gives the next sub-buffers their ids, and enters them into a table. Returns whether all are
+    /// entered.
     ///
     /// # Errors
     ///
     /// - `EBUSY`: the buffer is mapped.
     /// - `ENODEV`: the memory of the buffer is not in the linear map.
-    /// - `EIO`: the list of sub-buffers is corrupt. Some ids may have been given already; they mean
-    ///   nothing until the buffer is mapped.
-    pub(crate) fn fill_ids(&mut self, ids: &mut SubbufIds) -> Result {
+    /// - Those of [`Filling::step`].
+    pub(crate) fn fill(&mut self, filling: &mut Filling<'_>) -> Result<bool> {
         if self.is_mapped() {
             return Err(EBUSY);
         }
@@ -203,6 +228,6 @@ impl<'a> ReaderGuard<'a> {
         if !self.page().is_linear() {
             return Err(ENODEV);
         }
-        ids.fill(&mut self.cpu)
+        filling.step(&mut self.cpu)
     }
 }

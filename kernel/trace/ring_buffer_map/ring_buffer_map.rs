@@ -64,8 +64,13 @@ use kernel::{
     error::from_result,
     ffi::c_int,
     mm::virt::VmaNew,
-    prelude::*, //
+    prelude::*,
+    sync::barrier::{
+        smp_mb,
+        Read, //
+    }, //
 };
+use map_state::MapState;
 use raw::{
     Locked,
     Shared, //
@@ -88,6 +93,24 @@ pub unsafe extern "C" fn rb_update_meta_page(cpu_buffer: *mut c::ring_buffer_per
     let cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast())) };
 
     ReaderGuard::locked(cpu).publish();
+}
+
+/// Frees what is kept for the next mapping of a buffer, whose size is about to change. May sleep.
+///
+/// # Safety
+///
+/// `cpu_buffer` must be valid and not one of a remote buffer. The caller must keep it from being
+/// mapped or unmapped during the call.
+#[export]
+pub unsafe extern "C" fn rb_map_forget(cpu_buffer: *mut c::ring_buffer_per_cpu) {
+    // Orders the caller's test that resizing is not disabled before the load of the pointer. Pairs
+    // with the release in the drop of `ResizeDisabled`.
+    smp_mb(Read);
+
+    // SAFETY: By the safety requirements of this function.
+    let mut cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast())) };
+
+    drop(MapState::take_kept(&mut cpu));
 }
 
 /// The mmap file operation of `trace_pipe_raw`, see [`trace_file::mmap`].

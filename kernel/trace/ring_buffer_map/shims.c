@@ -8,11 +8,12 @@
  * trace_rb_cpu_prepare() sets the pointer before the bit and, once the system
  * is running, has each CPU execute a barrier in between.
  */
-struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int cpu)
+struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer,
+					      unsigned int cpu)
 {
 	struct ring_buffer_per_cpu *cpu_buffer;
 
-	if (cpu < 0 || cpu >= nr_cpu_ids || !cpumask_test_cpu(cpu, buffer->cpumask))
+	if (cpu >= nr_cpu_ids || !cpumask_test_cpu(cpu, buffer->cpumask))
 		return NULL;
 
 	/* Taking a snapshot swaps it for another. */
@@ -25,11 +26,6 @@ struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int c
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer)
 {
 	return rb_get_reader_page(cpu_buffer);
-}
-
-struct buffer_page *rb_map_set_head_page(struct ring_buffer_per_cpu *cpu_buffer)
-{
-	return rb_set_head_page(cpu_buffer);
 }
 
 int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,

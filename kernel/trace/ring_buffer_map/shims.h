@@ -16,16 +16,18 @@ struct ring_buffer_per_cpu;
 struct trace_array;
 struct trace_buffer;
 
-/* In ring_buffer.c: the buffer of a CPU, or NULL if it has none or a remote one. */
-struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer, int cpu);
+/*
+ * In ring_buffer.c: the buffer of a CPU, or NULL if it has none or a remote one, or
+ * if there is no such CPU.
+ */
+struct ring_buffer_per_cpu *rb_map_cpu_buffer(struct trace_buffer *buffer,
+					      unsigned int cpu);
 void rb_map_commit_overrun(int cpu, unsigned long lost);
 /*
  * The caller must hold reader_lock. Writers get the reader page back, so Rust must
  * have no reference to its contents.
  */
 struct buffer_page *rb_map_get_reader_page(struct ring_buffer_per_cpu *cpu_buffer);
-/* The caller must hold reader_lock. */
-struct buffer_page *rb_map_set_head_page(struct ring_buffer_per_cpu *cpu_buffer);
 int rb_map_page_id(struct ring_buffer_per_cpu *cpu_buffer,
 		   struct buffer_page *bpage, int id);
 

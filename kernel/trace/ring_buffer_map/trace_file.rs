@@ -91,15 +91,25 @@ pub(crate) fn get_reader(file: TraceFile<'_>, block: bool) -> Result {
         .map_err(|err| if block { ENODEV } else { err })?;
 
     if block {
-        // User space could not read what the wait is for.
-        if cpu.lock_mapping().mapped().is_none() {
-            return Err(ENODEV);
-        }
-        file.0.wait()?;
+        wait(file, cpu)?;
     }
     if consume::show_empty(cpu)? {
         return Ok(());
     }
 
     consume::get_reader(cpu)
+}
+
+/// Waits until `buffer_percent` of the buffer is full.
+///
+/// # Errors
+///
+/// - `ENODEV`: the buffer is not mapped, so that user space could not read what it waits for.
+/// - `ERESTARTSYS`: a signal came.
+#[cold]
+fn wait(file: TraceFile<'_>, cpu: CpuBuffer<'_>) -> Result {
+    if cpu.lock_mapping().mapped().is_none() {
+        return Err(ENODEV);
+    }
+    file.0.wait()
 }

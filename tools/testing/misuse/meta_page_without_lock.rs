@@ -4,13 +4,13 @@
 
 use super::{
     meta::{
-        Counters,
-        MetaWriter, //
+        MetaWriter,
+        Shown, //
     },
     raw::Shared, //
 };
 use kernel::uapi::trace_buffer_meta;
 
-fn meta_page_without_lock(meta: Shared<'_, trace_buffer_meta>, counters: &Counters) {
-    MetaWriter::new(meta).publish(0, counters);
+fn meta_page_without_lock(meta: Shared<'_, trace_buffer_meta>, shown: &Shown) {
+    MetaWriter::new(meta).publish(shown);
 }

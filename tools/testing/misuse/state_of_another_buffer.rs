@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-// A state is linked to the buffer that it was made for.
-// compiler: E0624
+// A state has the sub-buffers and the layout of one buffer.
+// compiler: E0451
 
 use super::{
     layout::Layout,
-    map_state::MapState, //
+    map_state::MapState,
+    meta::MetaPage,
+    ring::SubbufIds, //
 };
 
-fn state_of_another_buffer(layout: Layout) {
-    let _ = MapState::new(layout);
+fn state_of_another_buffer(layout: Layout, ids: SubbufIds, meta: MetaPage) {
+    let _ = MapState { layout, ids, meta };
 }

@@ -13,6 +13,7 @@ use super::{
     CompletePageLock,
     Field,
     IdLock,
+    KeptLock,
     Link,
     LoadOnly,
     Lock,
@@ -91,9 +92,9 @@ macro_rules! fields {
 // - Fields of `LoadOnly` are not stored to.
 // - `struct ring_buffer_per_cpu`: C stores to the fields of `ReaderLock` only under that lock,
 //   and works with any value in them: they are statistics and a time stamp. A buffer always has a
-//   reader page. It is swapped under `reader_lock`. It is unlinked to be freed, or its memory
-//   replaced, under that lock or together with the buffer. `user_mapped` and `map_state` are Rust's
-//   alone.
+//   reader page and a head page. Both pointers are changed under `reader_lock`. The sub-buffers are
+//   unlinked to be freed, or their memory replaced, under that lock or together with the buffer.
+//   `user_mapped`, `map_state` and `map_kept` are Rust's alone.
 // - `struct buffer_page`: Readers in C store to `read` under `reader_lock` only, and trust it to be
 //   the index of an event or of the end. The ids of sub-buffers in ordinary memory are Rust's
 //   alone, and the other bit-fields are 0 there. A sub-buffer always has its memory, which is
@@ -123,7 +124,9 @@ fields! { unsafe {
         // Set to 0 and from 0 only with `MAP_STATE`, so under both locks.
         USER_MAPPED: user_mapped, u32, MappingLock;
         MAP_STATE: map_state, *mut c_void, BothLocks;
+        MAP_KEPT: map_kept, *mut c_void, KeptLock;
 
+        HEAD_PAGE: head_page, *mut buffer_page, Link<ReaderLock>;
         READER_PAGE: reader_page, *mut buffer_page, Link<ReaderLock>;
         COMMIT_PAGE: commit_page, *mut buffer_page, LoadOnly;
         TAIL_PAGE: tail_page, *mut buffer_page, LoadOnly;

@@ -15,9 +15,18 @@ use crate::bindings::{
     ring_buffer_per_cpu,
     trace_buffer, //
 };
-use core::mem::offset_of;
+use core::{
+    mem::offset_of,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
 use kernel::{
-    cacheflush::flush_kernel_vmap_range,
+    cacheflush::{
+        flush_kernel_vmap_range,
+        FLUSHES_KERNEL_VMAP_RANGE, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
@@ -89,16 +98,22 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
         unsafe { Shared::from_raw(parent) }
     }
 
-    /// The id of the sub-buffer `page` if the buffer is persistent: the place of the page in its
-    /// memory. Mirrors `rb_page_id()`.
-    pub(crate) fn persistent_id(self, page: Shared<'_, buffer_page>) -> Option<u32> {
-        if self.load(fields::cpu::RING_META).is_null() {
-            return None;
+    /// Whether the buffer is persistent. Its sub-buffers then have ids by their places in its
+    /// memory.
+    pub(crate) fn is_persistent(self) -> bool {
+        !self.load(fields::cpu::RING_META).is_null()
+    }
+
+    /// The id of the sub-buffer `page`. Mirrors `rb_page_id()`.
+    #[inline(always)]
+    pub(crate) fn id_of(self, page: Shared<'_, buffer_page>) -> u32 {
+        if !self.is_persistent() {
+            return id_of_word(page.load(fields::page::ID));
         }
 
         // SAFETY: Both are valid by the type invariants. For a persistent buffer the function only
         // computes: if the page is not of this buffer, the id is meaningless.
-        Some(unsafe { bindings::rb_map_page_id(self.as_ptr(), page.as_ptr(), 0) as u32 })
+        unsafe { bindings::rb_map_page_id(self.as_ptr(), page.as_ptr(), 0) as u32 }
     }
 }
 
@@ -111,6 +126,11 @@ impl<'a> Shared<'a, ring_buffer_per_cpu> {
 pub(crate) struct ResizeDisabled<'a>(Shared<'a, ring_buffer_per_cpu>);
 
 impl<'a> ResizeDisabled<'a> {
+    /// The buffer.
+    pub(crate) fn cpu_buffer(&self) -> Shared<'a, ring_buffer_per_cpu> {
+        self.0
+    }
+
     /// Whether it is for `cpu`.
     pub(crate) fn is_of(&self, cpu: Shared<'_, ring_buffer_per_cpu>) -> bool {
         self.0.as_ptr() == cpu.as_ptr()
@@ -134,9 +154,10 @@ impl<'a> ResizeDisabled<'a> {
 
 impl Drop for ResizeDisabled<'_> {
     fn drop(&mut self) {
-        // Orders what was loaded of the sub-buffers before the store. Pairs with the tests in
-        // ring_buffer_resize() and ring_buffer_subbuf_order_set(), which free sub-buffers only if
-        // they find 0.
+        // Orders what was loaded of the sub-buffers, and the store of what is kept for the next
+        // mapping, before the store. Pairs with the tests in ring_buffer_resize() and
+        // ring_buffer_subbuf_order_set(), which free sub-buffers only if they find 0, and with the
+        // barrier in rb_map_forget().
         self.0
             .atomic(fields::cpu::RESIZE_DISABLED)
             .fetch_add(-1, Release);
@@ -144,30 +165,46 @@ impl Drop for ResizeDisabled<'_> {
 }
 
 impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
-    /// The head page: the sub-buffer of the ring with the oldest events. Mirrors
-    /// `rb_set_head_page()`.
-    pub(crate) fn head_page(&mut self) -> Option<RingPage<'_>> {
-        // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants.
-        // The result is null or a sub-buffer of the ring, none of which is freed while the lock is
-        // held, which protects it.
-        unsafe {
-            let head = bindings::rb_map_set_head_page(self.as_ptr());
-
-            // INVARIANT: The head page is in the ring.
-            (!head.is_null()).then(|| RingPage(Locked::assume(Shared::from_raw(head))))
-        }
+    /// A sub-buffer of the ring: the head page, if the writer has not moved it since a reader last
+    /// looked for it.
+    pub(crate) fn ring_page(&mut self) -> RingPage<'_> {
+        // INVARIANT: C's `head_page` is in the ring while the lock is held. The reader that takes a
+        // sub-buffer out of the ring moves it to the next one.
+        RingPage(self.follow_mut(fields::cpu::HEAD_PAGE))
     }
 
-    /// The id of the reader page. Mirrors `rb_page_id()`.
-    pub(crate) fn reader_id(&self) -> u32 {
-        let page = self.follow(fields::cpu::READER_PAGE);
+    /// Gives the reader page the id `id`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the buffer is persistent, so that its sub-buffers have ids; there is no such id.
+    pub(crate) fn number_reader(&mut self, id: usize) -> Result {
+        let mut page = self.follow_mut(fields::cpu::READER_PAGE).for_id()?;
 
-        self.persistent_id(**page)
-            .unwrap_or_else(|| id_of_word(page.load(fields::page::ID)))
+        for id in Id::range(id, 1)? {
+            page.set_id(id);
+        }
+        Ok(())
     }
 }
 
-impl Locked<'_, buffer_page, ReaderLock> {
+impl<'a> Locked<'a, buffer_page, ReaderLock> {
+    /// The sub-buffer, to give it an id.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: it is in the memory of a persistent buffer, so that it has an id.
+    #[inline(always)]
+    fn for_id(self) -> Result<Locked<'a, buffer_page, IdLock>> {
+        if has_other_bits(self.load(fields::page::ID)) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The lock is held by the type invariants. The other bits are 0, and C does not
+        // change them after it has made the sub-buffer. Nor is this a sub-buffer of a remote
+        // buffer, by the invariants of `Shared`. `set_id()` stores an id only.
+        Ok(unsafe { Locked::assume(*self) })
+    }
+
     /// The size of the sub-buffer's memory, in bytes.
     pub(crate) fn subbuf_size(&self) -> usize {
         PAGE_SIZE << self.load(fields::page::ORDER)
@@ -176,6 +213,10 @@ impl Locked<'_, buffer_page, ReaderLock> {
     /// Makes the memory of the sub-buffer current for user space where data caches are not
     /// coherent.
     pub(crate) fn flush_data(&self) {
+        if !FLUSHES_KERNEL_VMAP_RANGE {
+            return;
+        }
+
         let data = self.follow(fields::page::DATA);
 
         // SAFETY: The sub-buffer is kernel memory of this size, which is at most some MiB.
@@ -203,20 +244,66 @@ fn id_of_word(word: u32) -> u32 {
     }
 }
 
-/// A sub-buffer of the ring, with the `reader_lock` of the buffer held.
+/// Whether the bit-fields of a sub-buffer have more than an id: it is in persistent memory.
+fn has_other_bits(word: u32) -> bool {
+    word != word_of_id(id_of_word(word))
+}
+
+/// An id.
+///
+/// # Invariants
+///
+/// The bit-field of a sub-buffer has room for it.
+#[derive(Clone, Copy)]
+struct Id(u32);
+
+impl Id {
+    /// The `nr` ids from `first` on.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there are fewer.
+    fn range(first: usize, nr: usize) -> Result<impl Iterator<Item = Self>> {
+        let end = first.checked_add(nr).ok_or(EINVAL)?;
+
+        if end > 1 << bindings::RB_STATIC_BITS {
+            return Err(EINVAL);
+        }
+        // INVARIANT: It was tested that there is room for the last one.
+        Ok((first..end).map(|id| Self(id as u32)))
+    }
+}
+
+impl Locked<'_, buffer_page, IdLock> {
+    /// Gives the sub-buffer its id.
+    #[inline(always)]
+    fn set_id(&mut self, id: Id) {
+        self.store(fields::page::ID, word_of_id(id.0));
+    }
+}
+
+/// A sub-buffer of the ring, with the lock `L` held: the `reader_lock` of the buffer.
 ///
 /// # Invariants
 ///
 /// The sub-buffer is in the ring, so that it is not the reader page.
-pub(crate) struct RingPage<'a>(Locked<'a, buffer_page, ReaderLock>);
+pub(crate) struct RingPage<'a, L = ReaderLock>(Locked<'a, buffer_page, L>);
 
 impl<'a> RingPage<'a> {
+    /// The sub-buffer, to give it and those that follow ids. As [`Locked::for_id`].
+    fn for_ids(self) -> Result<RingPage<'a, IdLock>> {
+        // INVARIANT: It is the same one.
+        Ok(RingPage(self.0.for_id()?))
+    }
+}
+
+impl<'a, L> RingPage<'a, L> {
     /// The sub-buffer itself.
     pub(crate) fn page(&self) -> Shared<'a, buffer_page> {
         *self.0
     }
 
-    /// Steps to the sub-buffer behind this one. Mirrors `rb_inc_page()`.
+    /// Steps to the next sub-buffer. Mirrors `rb_inc_page()`.
     ///
     /// As in C, the pointers of the ring are trusted.
     #[inline(always)]
@@ -230,77 +317,112 @@ impl<'a> RingPage<'a> {
             .map_addr(|next| next & !(bindings::RB_FLAG_MASK as usize))
             .cast();
 
-        // INVARIANT: What a sub-buffer of the ring points to is in the ring.
+        // INVARIANT: What a sub-buffer of the ring points to is in the ring. All of them are in
+        // persistent memory, or none is, so that `L` is good for each.
         // SAFETY: By the type invariants it points to another one, none of which is freed while the
         // lock is held.
         self.0.shared = unsafe { Shared::from_raw(next) };
     }
 }
 
-/// Gives the sub-buffers of a buffer their ids: 0 to the reader page, and the next ones to those of
-/// the ring, from the head page on.
+/// A place in the ring of a buffer, for a walk in several critical sections.
+///
+/// Readers may swap sub-buffers meanwhile. All but the reader page are in the ring, so a place
+/// whose sub-buffer has become the reader page is lost. The walk then goes on elsewhere in the
+/// ring, and has to go round it once more.
 ///
 /// # Invariants
 ///
-/// The buffer is not persistent, and its `reader_lock` is held for `'a`. `page` is the reader page
-/// or a page of the ring. `id` fits into its bit-field.
-pub(crate) struct Numbering<'a> {
+/// `page` is null, or a sub-buffer of the buffer that `resize` is of. So it is not freed.
+pub(crate) struct RingPlace<'a> {
     page: *mut buffer_page,
-    /// The one behind `page`.
-    next: RingPage<'a>,
-    head: Shared<'a, buffer_page>,
-    id: u32,
+    resize: ResizeDisabled<'a>,
 }
 
-impl<'a> Numbering<'a> {
-    /// Begins at the reader page.
+impl<'a> RingPlace<'a> {
+    /// Any place in the ring of the buffer that `resize` is of.
+    pub(crate) fn new(resize: ResizeDisabled<'a>) -> Self {
+        // INVARIANT: It is null.
+        Self {
+            page: ptr::null_mut(),
+            resize,
+        }
+    }
+
+    /// Gives back what disables resizing.
+    pub(crate) fn into_resize(self) -> ResizeDisabled<'a> {
+        self.resize
+    }
+
+    /// Goes to `page`, which is in the ring of the buffer.
+    fn go_to<L>(&mut self, page: &RingPage<'_, L>) {
+        // INVARIANT: The callers found it in the ring of this buffer.
+        self.page = page.page().as_ptr();
+    }
+
+    /// The sub-buffer that is at this place of `cpu`.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the buffer is persistent. Its sub-buffers have ids already.
-    /// - `EIO`: the list of sub-buffers is corrupt.
-    pub(crate) fn new(cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Result<Self> {
-        if !cpu.load(fields::cpu::RING_META).is_null() {
+    /// `EINVAL`: `cpu` is another buffer.
+    pub(crate) fn here<'l>(
+        &mut self,
+        cpu: &'l mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
+    ) -> Result<RingPage<'l>> {
+        if !self.resize.is_of(**cpu) {
             return Err(EINVAL);
         }
+        if self.page.is_null() || self.page == cpu.load(fields::cpu::READER_PAGE) {
+            let page = cpu.ring_page();
 
-        let page = cpu.load(fields::cpu::READER_PAGE);
-        let next = cpu.head_page().ok_or(EIO)?;
-
-        // INVARIANT: It was tested above that the buffer is not persistent. The lock is held for
-        // as long as `cpu` is borrowed.
-        Ok(Self {
-            page,
-            head: next.page(),
-            next,
-            id: 0,
-        })
+            self.go_to(&page);
+            return Ok(page);
+        }
+        // INVARIANT: It is not the reader page, so it is in the ring.
+        // SAFETY: By the type invariants it is a sub-buffer of this buffer, which is not freed. The
+        // `reader_lock` of the buffer is held for `'l`.
+        Ok(RingPage(unsafe {
+            Locked::assume(Shared::from_raw(self.page))
+        }))
     }
 
-    /// Gives the next sub-buffer its id, and returns it.
+    /// Goes to the next place.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: `cpu` is another buffer.
+    pub(crate) fn next(&mut self, cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Result {
+        let mut page = self.here(cpu)?;
+
+        page.step();
+        self.go_to(&page);
+        Ok(())
+    }
+
+    /// Gives the sub-buffers from here on the ids from `first` on, enters them into `entries`, and
+    /// goes to the next one.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the buffer is persistent, so that its sub-buffers have ids; it is another one;
+    /// there are fewer ids.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Shared<'a, buffer_page> {
-        // SAFETY: By the type invariants it is a sub-buffer of the buffer, whose `reader_lock` is
-        // held for `'a`, and which is not persistent. Nor is it a remote one, by the invariants of
-        // the `Shared` that `new()` was called with. The word has an id only.
-        let page = unsafe {
-            let page = Shared::from_raw(self.page);
+    pub(crate) fn number(
+        &mut self,
+        cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
+        first: usize,
+        entries: &mut [Option<NonNull<buffer_page>>],
+    ) -> Result {
+        let ids = Id::range(first, entries.len())?;
+        let mut page = self.here(cpu)?.for_ids()?;
 
-            Locked::<_, IdLock>::assume(page).store(fields::page::ID, word_of_id(self.id));
-            page
-        };
-
-        self.id = self.id.wrapping_add(1) & (u32::MAX >> UNUSED_ID_BITS);
-        // INVARIANT: It is a page of the ring.
-        self.page = self.next.page().as_ptr();
-        self.next.step();
-        page
-    }
-
-    /// Whether each sub-buffer of the ring has got one id: the next one is the head page, which has
-    /// kept the id that it got as the first.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.page == self.head.as_ptr() && id_of_word(self.head.load(fields::page::ID)) == 1
+        for (id, entry) in ids.zip(entries) {
+            page.0.set_id(id);
+            *entry = NonNull::new(page.page().as_ptr());
+            page.step();
+        }
+        self.go_to(&page);
+        Ok(())
     }
 }
 
@@ -329,9 +451,13 @@ mod tests {
 
     #[test]
     fn ids_are_found_beside_other_bits() {
+        let others = !word_of_id(u32::MAX >> UNUSED_ID_BITS);
+
         for id in [0, 1, 0x1234_5678, (1 << RB_STATIC_BITS) - 1] {
             assert!(id_of_word(word_of_id(id)) == id);
-            assert!(id_of_word(word_of_id(id) | !word_of_id(u32::MAX >> UNUSED_ID_BITS)) == id);
+            assert!(!has_other_bits(word_of_id(id)));
+            assert!(id_of_word(word_of_id(id) | others) == id);
+            assert!(has_other_bits(word_of_id(id) | others));
         }
     }
 }

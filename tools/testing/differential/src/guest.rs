@@ -3,6 +3,7 @@
 //! Runs operations on the kernel that this program runs on, and writes the transcript.
 
 use crate::{
+    subbuf_ids::Scan,
     sys::{self, Fd},
     transcript::{Field, Scenario, State, hash},
 };
@@ -708,7 +709,7 @@ impl Guest {
         (commit, stored, hash(&bytes[..end]))
     }
 
-    /// A hash of all complete sub-buffers of a mapping, up to where each is written.
+    /// The content of a mapping, up to where each sub-buffer is written.
     fn scan(&self, vma: Vma) -> String {
         let Some(meta) = self.view(0, PAGE) else {
             return "0".to_owned();
@@ -716,25 +717,31 @@ impl Guest {
         // SAFETY: The sizes are in this page.
         let (first, size) = unsafe { (sys::word(meta.addr), sys::word(meta.addr + 8)) };
         let (first, size) = (first as u32 as usize, size as u32 as usize);
-        let mut all = Vec::new();
+        let mut scan = Scan {
+            meta: 0,
+            first: 0,
+            subbufs: Vec::new(),
+        };
         let mut at = vma.offset.next_multiple_of(size.max(PAGE));
 
         while at + size <= vma.offset + vma.len {
             let addr = vma.addr + at - vma.offset;
             if at >= first {
-                let (commit, stored, hash) = self.page(addr, size);
-                all.extend(commit.to_le_bytes());
-                all.extend(stored.unwrap_or(0).to_le_bytes());
-                all.extend(hash.to_le_bytes());
+                if scan.subbufs.is_empty() {
+                    scan.first = (at - first) / size;
+                }
+                let (commit, stored, content) = self.page(addr, size);
+                let all = [commit, stored.unwrap_or(0), content].map(u64::to_le_bytes);
+                scan.subbufs.push(hash(all.as_flattened()));
             } else {
                 // The meta-page is in the transcript. Behind it, there is nothing.
                 let mut padding = vec![0; size - PAGE];
                 // SAFETY: This is within the mapping, by the condition of the loop.
                 unsafe { sys::copy(addr + PAGE, &mut padding) };
-                all.extend(hash(&padding).to_le_bytes());
+                scan.meta = hash(&padding);
             }
             at += size;
         }
-        format!("{:x}", hash(&all))
+        scan.text()
     }
 }

@@ -11,6 +11,7 @@ mod generate;
 mod guest;
 mod random;
 mod shrink;
+mod subbuf_ids;
 mod sys;
 mod transcript;
 

@@ -28,10 +28,10 @@ const SIZES: [usize; 8] = [
 fn each_entry_is_where_it_was_put() {
     for nr in SIZES {
         let mut ids = Ids::new(nr, 0u64).unwrap();
-        let mut entries = 7..;
 
-        ids.fill(|| entries.next().unwrap());
-        assert_eq!(entries.start, 7 + nr as u64);
+        for id in 0..nr {
+            *ids.get_mut(id).unwrap() = 7 + id as u64;
+        }
         for id in 0..nr {
             assert_eq!(ids.get(id), Some(7 + id as u64));
             assert_eq!(ids.get_mut(id).copied(), Some(7 + id as u64));
@@ -66,6 +66,30 @@ fn one_entry_is_changed_alone() {
         for other in 0..nr {
             assert_eq!(ids.get(other), Some(u64::from(other == id)));
         }
+    }
+}
+
+#[test]
+fn slices_are_of_one_part() {
+    for nr in SIZES {
+        let mut ids = Ids::new(nr, 0u64).unwrap();
+
+        for (start, max) in [(0, 3), (1, 1), (PART - 1, 2), (PART, PART + 9), (nr, 1)] {
+            let left = nr.saturating_sub(start);
+            let expected = max.min(left).min(PART - start % PART);
+            let slice = ids.slice_mut(start, max);
+
+            assert_eq!(slice.len(), expected);
+            slice.fill(9);
+            for id in 0..nr {
+                let within = id >= start && id - start < expected;
+
+                assert_eq!(ids.get(id), Some(if within { 9 } else { 0 }));
+            }
+            ids.slice_mut(start, max).fill(0);
+        }
+        assert!(ids.slice_mut(usize::MAX, usize::MAX).is_empty());
+        assert!(ids.slice_mut(0, 0).is_empty());
     }
 }
 
