@@ -33,7 +33,7 @@ SEED=${SEED:-1}
 
 work=$BUILD/mutants
 out=$work/kernel-rust-default
-image=$out/arch/x86/boot/bzImage
+image=$out/$IMAGE
 results_file=$work/results.tsv
 folder=kernel/trace/ring_buffer_map
 pure=(layout.rs events.rs ids.rs)
@@ -197,7 +197,7 @@ seed() {
 }
 
 build() {
-	LINUX=$work/linux BINDGEN=$work/tools/bin/bindgen kmake O="$out" bzImage \
+	LINUX=$work/linux BINDGEN=$work/tools/bin/bindgen kmake O="$out" "${IMAGE##*/}" \
 		>"$LOGS/mutants-build.log" 2>&1 </dev/null
 }
 

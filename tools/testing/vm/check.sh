@@ -86,7 +86,7 @@ kernel() {
 	kmake O="$out" CLIPPY=1 W=1 KCFLAGS=-Werror KRUSTFLAGS=-Dwarnings "$@"
 }
 configure() {
-	{ cat "$VM/config/default.config" && echo CONFIG_RING_BUFFER_MAP_RUST=y; } >"$out/fragment.new"
+	{ cat "$VM/config/default.config" "$VM/arch/$VM_ARCH.config" && echo CONFIG_RING_BUFFER_MAP_RUST=y; } >"$out/fragment.new"
 	! cmp -s "$out/fragment.new" "$out/fragment" || return 0
 	KCONFIG_ALLCONFIG=$out/fragment.new kernel allnoconfig &&
 		grep -qx CONFIG_RING_BUFFER_MAP_RUST=y "$out/.config" &&
@@ -125,7 +125,7 @@ lint 'rustdoc: the kernel crate' abstractions
 crate() (
 	command=$(sed -nE '1 {
 		s/^[^:]*:= //
-		s/ +; [^;]*objtool .*//
+		s/ *;.*//
 		s/ --(emit|out-dir)[= ][^ ]*| --remap-path-scope=[^ ]*//g
 		s,[^ ]*clippy-driver ,$'"$1"' ,
 		p

@@ -18,6 +18,23 @@ CLIPPY_DRIVER=/usr/bin/clippy-driver
 BINDGEN=$BUILD/tools/bin/bindgen
 export PATH LIBCLANG_PATH CARGO RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN
 
+# The machine to build a kernel for, and the path of its image.
+VM_ARCH=${VM_ARCH:-${ARCH:-x86_64}}
+kmake_arch=(ARCH="$VM_ARCH")
+case $VM_ARCH in
+x86 | x86_64)
+	VM_ARCH=x86_64
+	IMAGE=arch/x86/boot/bzImage
+	;;
+um)
+	IMAGE=linux
+	# That of LLVM does not take a static image.
+	kmake_arch+=(OBJCOPY=objcopy)
+	;;
+*) die "ARCH=$VM_ARCH is unknown: x86_64 or um" ;;
+esac
+export VM_ARCH
+
 # Flags that a user keeps for other projects would change what is built here,
 # and what make(1) passes down is for this project's Makefile, not the kernel's.
 unset RUSTFLAGS RUSTDOCFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
@@ -30,7 +47,7 @@ JOBS=$(nproc)
 # kmake ARGUMENTS: make in the composed tree.
 LINUX=$BUILD/linux
 kmake() {
-	make -C "$LINUX" -j"$JOBS" ARCH=x86_64 LLVM=1 \
+	make -C "$LINUX" -j"$JOBS" LLVM=1 "${kmake_arch[@]}" \
 		RUSTC="$RUSTC" RUSTDOC="$RUSTDOC" RUSTFMT="$RUSTFMT" \
 		CLIPPY_DRIVER="$CLIPPY_DRIVER" BINDGEN="$BINDGEN" \
 		RUST_LIB_SRC="$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library" \

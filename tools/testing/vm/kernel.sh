@@ -6,6 +6,7 @@
 #                   which implementation of the mapping: the one option in which
 #                   the kernels differ. c-fixed is C with patches/fixes
 #   CONFIG=NAME     default, or default with config/NAME.config on top
+#   ARCH=x86_64|um  for which machine; um is a program (x86_64)
 #   KERNEL_SRC=     see source.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -24,16 +25,18 @@ c-fixed)
 	;;
 *) die "IMPL=$IMPL is unknown: rust, c or c-fixed" ;;
 esac
-fragments=("$VM/config/default.config")
+fragments=("$VM/config/default.config" "$VM/arch/$VM_ARCH.config")
 [ "$CONFIG" = default ] || fragments+=("$VM/config/$CONFIG.config")
 for fragment in "${fragments[@]}"; do
 	[ -f "$fragment" ] ||
 		die "CONFIG=$CONFIG is unknown: there is $(cd "$VM/config" && echo ./*.config | sed 's,\./,,g; s,\.config,,g')"
 done
 
-out=$BUILD/kernel-$IMPL-$CONFIG
-image=$out/arch/x86/boot/bzImage
-log=$LOGS/kernel-$IMPL-$CONFIG.log
+suffix=$CONFIG
+[ "$VM_ARCH" = x86_64 ] || suffix=$CONFIG-$VM_ARCH
+out=$BUILD/kernel-$IMPL-$suffix
+image=$out/$IMAGE
+log=$LOGS/kernel-$IMPL-$suffix.log
 
 "$VM/source.sh"
 
@@ -63,7 +66,7 @@ take_lock
 
 # What does not depend on the option, the other kernel's build has already.
 seed() {
-	local from=$BUILD/kernel-$other-$CONFIG
+	local from=$BUILD/kernel-$other-$suffix
 	[ ! -d "$out" ] && [ -f "$from/.built" ] || return 0
 	say "starting from $(basename "$from")"
 	rm -rf "$out.tmp"
@@ -123,15 +126,19 @@ configure() {
 	done <"$out/fragment.wanted"
 }
 
-# The two kernels must differ in the one option only, those in C in none.
+# The two kernels must differ in the one option only, those in C in none. One that
+# was built before the options changed will be built again.
 compare() {
-	local theirs=$BUILD/kernel-$other-$CONFIG differ
-	[ -f "$theirs/.built" ] && cmp -s "$theirs/fragment.wanted" <(flip) || return 0
+	local theirs=$BUILD/kernel-$other-$suffix differ
+	options >"$out/.options"
+	[ -f "$theirs/.built" ] && cmp -s "$theirs/.options" "$out/.options" &&
+		cmp -s "$theirs/fragment.wanted" <(flip) || return 0
 	differ=$(diff <(settings "$theirs/.config") <(settings "$out/.config") |
 		grep '^[<>]' | grep -v "${option}[= ]" || true)
 	[ -z "$differ" ] ||
 		die "the kernels differ in more than $option: $(printf '%s' "$differ" | tr '\n' ' ')"
 }
+options() { find "$LINUX" -name 'Kconfig*' -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum; }
 settings() { grep -E '^(# )?CONFIG_' "$1"; }
 flip() {
 	local program="s/^$option=y$/X/; s/^# $option is not set$/$option=y/; s/^X$/# $option is not set/"
@@ -142,8 +149,8 @@ flip() {
 build() {
 	local start pid next=10
 	start=$(date +%s)
-	say "building kernel $IMPL/$CONFIG with $JOBS jobs (log: $log)"
-	kmake O="$out" bzImage >>"$log" 2>&1 </dev/null &
+	say "building kernel $IMPL/$suffix with $JOBS jobs (log: $log)"
+	kmake O="$out" "${IMAGE##*/}" >>"$log" 2>&1 </dev/null &
 	pid=$!
 	# shellcheck disable=SC2064 # This make, not a later one.
 	trap "kill $pid 2>/dev/null; wait $pid 2>/dev/null; exit 130" INT TERM HUP
@@ -155,7 +162,7 @@ build() {
 	done
 	wait $pid || fail "the kernel does not build"
 	trap - INT TERM HUP
-	say "built kernel $IMPL/$CONFIG in $(elapsed "$start")"
+	say "built kernel $IMPL/$suffix in $(elapsed "$start")"
 }
 
 configure

@@ -13,7 +13,7 @@ crate=$BUILD/linux/kernel/trace/ring_buffer_map
 # As the crate was compiled, but for its name, its place and what it makes.
 command=$(sed -nE "1 {
 	s/^[^:]*:= //
-	s/ +; [^;]*objtool .*//
+	s/ *;.*//
 	s/ --emit=[^ ]*//g
 	s,$crate/ring_buffer_map.rs,$scratch/crate/ring_buffer_map.rs,
 	p
