@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# sizes.sh c|c-fixed|rust: how large the mapping's code is, as figures of ringbench: the
+# sizes.sh c|c-fixed|rust|calls: how large the mapping's code is, as figures of ringbench: the
 # sizes of functions and of named data. The tests, which a kernel with KUnit has,
 # do not count.
 #
@@ -21,28 +21,30 @@ sum() {
 		}
 		END { print text + 0, data + 0 }'
 }
-# shared IMPL PATTERN: of the objects that both kernels have.
+# shared KERNEL PATTERN: of the objects that both kernels have.
 shared() {
-	local folder=$BUILD/kernel-$1-default/kernel/trace object list=()
+	local folder=$BUILD/kernel-$1/kernel/trace object list=()
 	for object in ring_buffer trace trace_snapshot; do
 		[ ! -f "$folder/$object.o" ] || list+=("$folder/$object.o")
 	done
 	sum "$2" "${list[@]}"
 }
 
-read -r shims shims_data < <(shared rust '^((rb|trace)_map_|tracing_buffers_(mmap|may_split|vmops))')
+rust='rust-default'
+[ "${1:-}" != calls ] || rust='rust-calls'
+read -r shims shims_data < <(shared $rust '^((rb|trace)_map_|tracing_buffers_(mmap|may_split|vmops))')
 case ${1:-} in
 c | c-fixed)
-	read -r text data < <(shared "$1" .)
-	read -r other_text other_data < <(shared rust .)
+	read -r text data < <(shared "$1-default" .)
+	read -r other_text other_data < <(shared $rust .)
 	text=$((text - other_text + shims))
 	data=$((data - other_data + shims_data))
 	;;
-rust)
-	read -r text data < <(sum . "$BUILD/kernel-rust-default/kernel/trace/ring_buffer_map/ring_buffer_map.o")
+rust | calls)
+	read -r text data < <(sum . "$BUILD/kernel-$rust/kernel/trace/ring_buffer_map/ring_buffer_map.o")
 	text=$((text + shims))
 	data=$((data + shims_data))
 	;;
-*) die "say c or rust" ;;
+*) die "say c, c-fixed, rust or calls" ;;
 esac
 printf 'size.text\t1\t%s\nsize.data\t1\t%s\n' "$text" "$data"

@@ -23,10 +23,30 @@ use std::{
 
 /// Within so many instructions of its beginning, GET_READER takes its last lock.
 const BEGINNING: u64 = 1000;
-const STEP: u64 = 16;
-const MOMENTS: u64 = BEGINNING / STEP;
+const CLOSE: Moments = Moments {
+    count: BEGINNING / 16,
+    step: 16,
+};
 /// From the setting of a timer to the call: longer than setting one takes.
 const LEAD: u64 = 20_000;
+
+/// Moments of a call, from its beginning on.
+#[derive(Clone, Copy)]
+struct Moments {
+    count: u64,
+    /// Instructions between two.
+    step: u64,
+}
+
+impl Moments {
+    /// All over a call of `cost`.
+    fn over(cost: u64, step: u64) -> Self {
+        Moments {
+            count: cost / step,
+            step,
+        }
+    }
+}
 
 struct Probe {
     timer: Timer,
@@ -48,15 +68,15 @@ impl Probe {
     /// Runs `call` with a timer at each moment.
     fn sweep<T>(
         &self,
-        step: u64,
+        moments: Moments,
         prepare: &mut impl FnMut() -> Result<()>,
         call: &mut impl FnMut() -> Result<T>,
     ) -> Result<Vec<u64>> {
         set(&self.folder, "trace", "")?;
-        for moment in 0..MOMENTS {
+        for moment in 0..moments.count {
             prepare()?;
             let begin = now() + LEAD;
-            let at = begin + moment * step;
+            let at = begin + moment * moments.step;
             self.timer.set(at)?;
             ensure!(now() < begin, "setting a timer takes more than {LEAD}");
             while now() < begin {}
@@ -66,9 +86,10 @@ impl Probe {
         }
         let late = self.late()?;
         ensure!(
-            late.len() as u64 == MOMENTS,
-            "{} timers of {MOMENTS}",
-            late.len()
+            late.len() as u64 == moments.count,
+            "{} timers of {}",
+            late.len(),
+            moments.count
         );
         Ok(late)
     }
@@ -103,12 +124,12 @@ impl Probe {
     fn longest<T>(
         &self,
         id: &str,
-        step: u64,
+        moments: Moments,
         mut prepare: impl FnMut() -> Result<()>,
         mut call: impl FnMut() -> Result<T>,
     ) -> Result<()> {
-        let first = self.sweep(step, &mut prepare, &mut call)?;
-        let second = self.sweep(step, &mut prepare, &mut call)?;
+        let first = self.sweep(moments, &mut prepare, &mut call)?;
+        let second = self.sweep(moments, &mut prepare, &mut call)?;
         let best = first.iter().zip(&second).map(|(a, b)| *a.min(b));
         let longest = best.max().unwrap_or(0);
         report(&format!("irqsoff.{id}"), 1, &[longest])
@@ -119,10 +140,10 @@ pub fn all(t: &mut Tracing) -> Result<()> {
     const PAYLOAD: usize = 8;
 
     let probe = Probe::new(t)?;
-    let calls = MOMENTS as usize;
+    let calls = CLOSE.count as usize;
     let nothing = || Ok(());
 
-    probe.longest("nothing", STEP, nothing, || {
+    probe.longest("nothing", CLOSE, nothing, || {
         let begin = now();
         while now() < begin + BEGINNING {}
         Ok(())
@@ -141,7 +162,7 @@ pub fn all(t: &mut Tracing) -> Result<()> {
             left -= 1;
             Ok(())
         };
-        probe.longest(&format!("get_reader.{kib}k"), STEP, refill, || {
+        probe.longest(&format!("get_reader.{kib}k"), CLOSE, refill, || {
             sys::get_reader(&raw)
         })?;
     }
@@ -154,7 +175,7 @@ pub fn all(t: &mut Tracing) -> Result<()> {
             sys::get_reader(&raw)?;
             t.events(new, PAYLOAD)
         };
-        probe.longest(&format!("live.{new}"), STEP, refill, || {
+        probe.longest(&format!("live.{new}"), CLOSE, refill, || {
             sys::get_reader(&raw)
         })?;
     }
@@ -165,9 +186,11 @@ pub fn all(t: &mut Tracing) -> Result<()> {
     let mut copy = vec![0; t.subbuf];
     sys::read(&raw, &mut copy)?;
     let (cost, _) = time(|| sys::read(&raw, &mut copy))?;
-    probe.longest("read.4k", cost / MOMENTS, nothing, || {
-        sys::read(&raw, &mut copy)
-    })?;
+    let moments = Moments {
+        step: cost / CLOSE.count,
+        ..CLOSE
+    };
+    probe.longest("read.4k", moments, nothing, || sys::read(&raw, &mut copy))?;
 
     t.fill(2 * calls + 2, PAYLOAD)?;
     let (reading, writing) = sys::pipe(t.subbuf)?;
@@ -177,19 +200,41 @@ pub fn all(t: &mut Tracing) -> Result<()> {
     let drain = || sys::splice(&reading, &null, size).map(drop);
     drain()?;
     let (cost, _) = time(|| sys::splice(&raw, &writing, size))?;
-    probe.longest("splice.4k", cost / MOMENTS, drain, || {
+    let moments = Moments {
+        step: cost / CLOSE.count,
+        ..CLOSE
+    };
+    probe.longest("splice.4k", moments, drain, || {
         sys::splice(&raw, &writing, size)
     })?;
 
+    for (name, kib, step) in [("16k", 16, 256), ("8m", 8192, 256), ("256m", 262_144, 1024)] {
+        t.layout(4, kib)?;
+        let raw = t.raw()?;
+        t.forget()?;
+        let (cost, _) = time(|| t.map(&raw))?;
+        let moments = Moments::over(cost, step);
+        probe.longest(
+            &format!("map.{name}"),
+            moments,
+            || t.forget(),
+            || t.map(&raw),
+        )?;
+    }
+
+    t.layout(4, 8192)?;
+    let raw = t.raw()?;
+    t.map(&raw).map(drop)?;
     let (cost, _) = time(|| t.map(&raw))?;
-    probe.longest("map.8m", cost / MOMENTS, nothing, || t.map(&raw))?;
+    let moments = Moments::over(cost, 64);
+    probe.longest("again.8m", moments, nothing, || t.map(&raw))?;
     let map = RefCell::new(None::<Map>);
     let prepare = || {
         *map.borrow_mut() = Some(t.map(&raw)?);
         Ok(())
     };
     // Not longer than mapping it.
-    probe.longest("unmap.8m", cost / MOMENTS, prepare, || {
+    probe.longest("unmap.8m", moments, prepare, || {
         map.borrow_mut().take();
         Ok(())
     })

@@ -47,6 +47,7 @@ fn short(t: &mut Tracing) -> Result<()> {
     for (name, kib) in [("16k", 16), ("8m", 8192), ("64m", 65536)] {
         t.layout(4, kib)?;
         map::first(t, name)?;
+        map::again(t, name)?;
     }
     t.layout(4, 8192)?;
     writer::all(t)?;
@@ -73,6 +74,7 @@ fn all(t: &mut Tracing) -> Result<()> {
     for (name, kib) in [("16k", 16), ("8m", 8192), ("64m", 65536), ("256m", 262_144)] {
         t.layout(4, kib)?;
         map::first(t, name)?;
+        map::again(t, name)?;
         map::second(t, name)?;
         map::whole(t, name)?;
         alloc::all(t, name)?;

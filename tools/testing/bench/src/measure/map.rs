@@ -25,11 +25,19 @@ pub fn floor() -> Result<()> {
     report("map.zero.touched", 1, &figures)
 }
 
-/// One page of a buffer that is not mapped.
+/// One page of a buffer that was not mapped before with this size.
 pub fn first(t: &Tracing, name: &str) -> Result<()> {
     let raw = t.raw()?;
-    let figures = samples(7, nothing, || t.map(&raw).map(drop))?;
+    let figures = samples(7, || t.forget(), || t.map(&raw).map(drop))?;
     report(&format!("map.first.{name}"), 1, &figures)
+}
+
+/// One page of a buffer that was mapped before, and is not.
+pub fn again(t: &Tracing, name: &str) -> Result<()> {
+    let raw = t.raw()?;
+    t.map(&raw).map(drop)?;
+    let figures = samples(7, nothing, || t.map(&raw).map(drop))?;
+    report(&format!("map.again.{name}"), 1, &figures)
 }
 
 /// One page of a buffer that is mapped already.

@@ -22,6 +22,7 @@ pub struct Tracing {
     marker: File,
     /// Bytes of a sub-buffer, its header included.
     pub subbuf: usize,
+    buffer_kib: usize,
 }
 
 /// Writes a control file of the instance in `folder`.
@@ -50,7 +51,11 @@ impl Tracing {
             .write(true)
             .open(root.join("trace_marker_raw"))
             .context("trace_marker_raw")?;
-        Ok(Tracing { marker, subbuf: 0 })
+        Ok(Tracing {
+            marker,
+            subbuf: 0,
+            buffer_kib: 0,
+        })
     }
 
     /// Sub-buffers of `subbuf_kib`, `buffer_kib` of them in all. The buffer is empty then.
@@ -59,7 +64,17 @@ impl Tracing {
         set(root, "buffer_subbuf_size_kb", &subbuf_kib.to_string())?;
         set(root, "buffer_size_kb", &buffer_kib.to_string())?;
         self.subbuf = subbuf_kib * 1024;
+        self.buffer_kib = buffer_kib;
         self.reset()
+    }
+
+    /// Makes the buffer one that was never mapped: what is kept for its next mapping is gone once
+    /// its size has changed.
+    pub fn forget(&self) -> Result<()> {
+        let root = Path::new(ROOT);
+        let more = self.buffer_kib + self.subbuf / 1024;
+        set(root, "buffer_size_kb", &more.to_string())?;
+        set(root, "buffer_size_kb", &self.buffer_kib.to_string())
     }
 
     /// Empties the buffer.

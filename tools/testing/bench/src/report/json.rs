@@ -2,7 +2,7 @@
 
 //! The raw results.
 
-use crate::{environment::Environment, figures::Figures};
+use crate::{environment::Environment, figures::Figures, rows::Kernels};
 
 /// A string. What comes here has no control characters.
 fn string(text: &str) -> String {
@@ -36,7 +36,7 @@ fn figures(figures: &Figures) -> String {
     object(1, &members)
 }
 
-pub fn write(environment: &Environment, c: &Figures, rust: &Figures) -> String {
+pub fn write(environment: &Environment, kernels: &Kernels) -> String {
     let pairs: Vec<(String, String)> = environment
         .0
         .iter()
@@ -44,8 +44,9 @@ pub fn write(environment: &Environment, c: &Figures, rust: &Figures) -> String {
         .collect();
     let all = [
         ("environment".to_owned(), object(1, &pairs)),
-        ("c".to_owned(), figures(c)),
-        ("rust".to_owned(), figures(rust)),
+        ("c".to_owned(), figures(&kernels.c)),
+        ("rust".to_owned(), figures(&kernels.rust)),
+        ("calls".to_owned(), figures(&kernels.calls)),
     ];
     object(0, &all) + "\n"
 }

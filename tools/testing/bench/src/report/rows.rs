@@ -10,7 +10,8 @@ emulator. Each figure is the median of its samples and has one reading of the
 clock in it. A string instruction counts once for each step: a copy of 4 KiB by
 `rep movsb` is 4,096, and weighs more here than on a real processor. Time with
 interrupts off is the delay of the latest of timers that are set to moments all
-over a call; its floor is the way into an interrupt.
+over a call; its floor is the way into an interrupt. `by calls` is Rust without
+CONFIG_RUST_INLINE_HELPERS: C's inline functions are called.
 ";
 
 pub const SUBBUFS: [u32; 4] = [4, 16, 64, 256];
@@ -36,6 +37,10 @@ pub const MAP: Rows = &[
     ("map.first.8m", "first mapping, a page of 8 MiB"),
     ("map.first.64m", "first mapping, a page of 64 MiB"),
     ("map.first.256m", "first mapping, a page of 256 MiB"),
+    ("map.again.16k", "mapped again, a page of 16 KiB"),
+    ("map.again.8m", "mapped again, a page of 8 MiB"),
+    ("map.again.64m", "mapped again, a page of 64 MiB"),
+    ("map.again.256m", "mapped again, a page of 256 MiB"),
     ("map.second.16k", "another mapping, a page of 16 KiB"),
     ("map.second.8m", "another mapping, a page of 8 MiB"),
     ("map.second.64m", "another mapping, a page of 64 MiB"),
@@ -99,7 +104,13 @@ pub const IRQSOFF: Rows = &[
     ("irqsoff.live.3000", "GET_READER, 3,000 new events (64 KiB)"),
     ("irqsoff.read.4k", "read(), full page, 4 KiB"),
     ("irqsoff.splice.4k", "splice(), full page, 4 KiB"),
-    ("irqsoff.map.8m", "mmap, one page of an 8 MiB buffer"),
+    ("irqsoff.map.16k", "first mmap, one page of a 16 KiB buffer"),
+    ("irqsoff.map.8m", "first mmap, one page of an 8 MiB buffer"),
+    (
+        "irqsoff.map.256m",
+        "first mmap, one page of a 256 MiB buffer",
+    ),
+    ("irqsoff.again.8m", "mmap again, 8 MiB"),
     ("irqsoff.unmap.8m", "munmap of it"),
 ];
 
@@ -120,6 +131,8 @@ pub const GATED: Rows = &[
     ("map.first.16k", "first map and unmap, 16 KiB buffer"),
     ("map.first.8m", "first map and unmap, 8 MiB buffer"),
     ("map.first.64m", "first map and unmap, 64 MiB buffer"),
+    ("map.again.8m", "map again and unmap, 8 MiB buffer"),
+    ("map.again.64m", "map again and unmap, 64 MiB buffer"),
     ("map.second.8m", "second map and unmap"),
     ("map.whole.8m", "map of all 8 MiB"),
     ("writer.unmapped", "writer, per event, not mapped"),
@@ -138,20 +151,30 @@ pub fn ratio(c: Option<f64>, rust: Option<f64>) -> String {
     }
 }
 
-fn compared(title: &str, rows: Rows, c: &Figures, rust: &Figures) -> Table {
-    let mut table = Table::new(title, &["", "C", "Rust", "Rust/C"]);
+/// What each kernel has measured.
+pub struct Kernels {
+    pub c: Figures,
+    pub rust: Figures,
+    /// Rust without `CONFIG_RUST_INLINE_HELPERS`.
+    pub calls: Figures,
+}
+
+fn compared(title: &str, rows: Rows, all: &Kernels) -> Table {
+    let mut table = Table::new(title, &["", "C", "Rust", "Rust/C", "by calls"]);
     for (id, name) in rows {
         table.rows.push(vec![
             (*name).to_owned(),
-            c.text(id),
-            rust.text(id),
-            ratio(c.value(id), rust.value(id)),
+            all.c.text(id),
+            all.rust.text(id),
+            ratio(all.c.value(id), all.rust.value(id)),
+            all.calls.text(id),
         ]);
     }
     table
 }
 
-fn pages(c: &Figures, rust: &Figures) -> Table {
+fn pages(all: &Kernels) -> Table {
+    let Kernels { c, rust, calls } = all;
     let mut table = Table::new(
         "A full sub-buffer",
         &[
@@ -159,6 +182,7 @@ fn pages(c: &Figures, rust: &Figures) -> Table {
             "C",
             "Rust",
             "Rust/C",
+            "by calls",
             "read()",
             "splice()",
             "trace_pipe",
@@ -173,6 +197,7 @@ fn pages(c: &Figures, rust: &Figures) -> Table {
                 c.text(&mapped),
                 rust.text(&mapped),
                 ratio(c.value(&mapped), rust.value(&mapped)),
+                calls.text(&mapped),
                 rust.text(&id("read")),
                 rust.text(&id("splice")),
                 rust.text(&id("trace_pipe")),
@@ -182,20 +207,19 @@ fn pages(c: &Figures, rust: &Figures) -> Table {
     table
 }
 
-pub fn tables(c: &Figures, rust: &Figures) -> Vec<Table> {
+pub fn tables(all: &Kernels) -> Vec<Table> {
     vec![
-        pages(c, rust),
-        compared("The sub-buffer being written", LIVE, c, rust),
-        compared("mmap and munmap of a buffer", MAP, c, rust),
-        compared("Largest single allocation of mmap, bytes", ALLOC, c, rust),
-        compared("An event's writer, 8-byte events", WRITER, c, rust),
+        pages(all),
+        compared("The sub-buffer being written", LIVE, all),
+        compared("mmap and munmap of a buffer", MAP, all),
+        compared("Largest single allocation of mmap, bytes", ALLOC, all),
+        compared("An event's writer, 8-byte events", WRITER, all),
         compared(
             "End to end, per 8-byte event, by size of sub-buffers",
             STREAM,
-            c,
-            rust,
+            all,
         ),
-        compared("Longest time with interrupts off, about", IRQSOFF, c, rust),
-        compared("Object code, bytes", SIZE, c, rust),
+        compared("Longest time with interrupts off, about", IRQSOFF, all),
+        compared("Object code, bytes", SIZE, all),
     ]
 }

@@ -105,6 +105,7 @@ fn panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
                 both("8 MiB buffer", "map.first.8m"),
                 both("64 MiB buffer", "map.first.64m"),
                 both("256 MiB buffer", "map.first.256m"),
+                both("mapped again, 256 MiB", "map.again.256m"),
                 both("second mapping, 8 MiB", "map.second.8m"),
                 both("all of 8 MiB", "map.whole.8m"),
                 both("all of 256 MiB", "map.whole.256m"),
@@ -114,6 +115,51 @@ fn panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
             title: "End to end: consume one 8-byte event, kernel and user space",
             scale: (1, 3),
             groups: [4, 64].map(stream).into(),
+        },
+    ]
+}
+
+fn cpu_panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
+    let both =
+        |name: &str, id: &str| group(name, &[(C, c, id.to_owned()), (RUST, rust, id.to_owned())]);
+    let page = |kib: u32| {
+        let id = |way: &str| format!("{way}.{kib}k");
+        group(
+            &format!("{kib} KiB"),
+            &[
+                (C, c, id("full")),
+                (RUST, rust, id("full")),
+                (SPLICE, rust, id("take")),
+                (READ, rust, id("copy")),
+            ],
+        )
+    };
+    vec![
+        Panel {
+            title: "Take a full sub-buffer, median",
+            scale: (1, 6),
+            groups: [4, 64, 256].map(page).into(),
+        },
+        Panel {
+            title: "GET_READER on the sub-buffer being written, median",
+            scale: (1, 6),
+            groups: vec![
+                both("nothing new", "live.empty"),
+                both("1 new event", "live.1"),
+                both("10 new events", "live.10"),
+                both("100 new events", "live.100"),
+                both("1,000 new events", "live.1000"),
+            ],
+        },
+        Panel {
+            title: "mmap and munmap of one page of 8 MiB, and mmap of all pages, median",
+            scale: (2, 7),
+            groups: vec![
+                both("first mapping", "map.first.8m"),
+                both("mapped again", "map.again.8m"),
+                both("second mapping", "map.second.8m"),
+                both("all of 8 MiB", "map.whole.8m"),
+            ],
         },
     ]
 }
@@ -173,30 +219,53 @@ fn panel(out: &mut String, panel: &Panel, mut y: f64) -> f64 {
 }
 
 pub fn draw(environment: &Environment, c: &Figures, rust: &Figures) -> String {
+    picture(
+        "Mapped trace ring buffers: executed instructions, logarithmic scale",
+        [
+            "mapping in C",
+            "mapping in Rust",
+            "splice() to /dev/null",
+            "read()",
+        ],
+        &panels(c, rust),
+        &format!("{} make bench draws this picture.", environment.line()),
+    )
+}
+
+pub fn draw_cpu(counter: &str, c: &Figures, rust: &Figures) -> String {
+    picture(
+        "Mapped trace ring buffers: units of the time stamp counter, logarithmic scale",
+        [
+            "mapping in C",
+            "mapping in Rust",
+            "ring_buffer_read_page()",
+            "a copy",
+        ],
+        &cpu_panels(c, rust),
+        &format!("{counter} make bench draws this picture."),
+    )
+}
+
+/// `names` are those of the colours.
+fn picture(title: &str, names: [&str; 4], panels: &[Panel], note: &str) -> String {
     let mut body = String::new();
     body.push_str(&text(
         20.0,
         28.0,
         "font-size=\"16\" font-weight=\"bold\"",
-        "Mapped trace ring buffers: executed instructions, logarithmic scale",
+        title,
     ));
     let mut x = 20.0;
-    for (colour, name) in [
-        (C, "mapping in C"),
-        (RUST, "mapping in Rust"),
-        (SPLICE, "splice() to /dev/null"),
-        (READ, "read()"),
-    ] {
+    for (colour, name) in [C, RUST, SPLICE, READ].into_iter().zip(names) {
         body.push_str(&rect(x, 42.0, 12.0, 12.0, colour));
         body.push_str(&text(x + 18.0, 52.5, "", name));
         x += 40.0 + name.len() as f64 * 7.0;
     }
     let mut y = 76.0;
-    for each in &panels(c, rust) {
+    for each in panels {
         y = panel(&mut body, each, y);
     }
-    let note = format!("{} make bench draws this picture.", environment.line());
-    body.push_str(&text(20.0, y, "class=\"s\"", &note));
+    body.push_str(&text(20.0, y, "class=\"s\"", note));
     let height = y + 16.0;
 
     format!(
