@@ -292,17 +292,20 @@ static void rb_map_test_interrupt(struct irq_work *work)
  * This thread is bound to its CPU, and no other writes to the buffer. So it may
  * sleep meanwhile, as the reader does, and as if on another CPU.
  */
-static void rb_map_test_begin_write(struct kunit *test, unsigned long length,
-				    int irq_events)
+static struct ring_buffer_event *rb_map_test_begin_write(struct kunit *test,
+							 unsigned long length,
+							 int irq_events)
 {
 	struct rb_map_test *self = test->priv;
+	struct ring_buffer_event *event;
 
-	KUNIT_ASSERT_NOT_NULL(test, ring_buffer_lock_reserve(self->buffer,
-							     length));
+	event = ring_buffer_lock_reserve(self->buffer, length);
+	KUNIT_ASSERT_NOT_NULL(test, event);
 	preempt_enable();
 	self->irq_events = irq_events;
 	irq_work_queue(&self->irq_work);
 	irq_work_sync(&self->irq_work);
+	return event;
 }
 
 static void rb_map_test_end_write(struct rb_map_test *self)
@@ -487,13 +490,10 @@ static void d12_messages_are_limited(struct kunit *test)
 }
 
 /* mmap() of a corrupt buffer: an errno, and nothing else. */
-static void rb_map_test_corrupt(struct kunit *test)
+static void rb_map_test_refused(struct kunit *test, unsigned long addr)
 {
 	struct rb_map_test *self = test->priv;
-	unsigned long addr = 0;
 
-	kunit_warning_suppress(test)
-		addr = rb_map_test_map_pages(self, 1);
 	KUNIT_EXPECT_EQ(test, (long)addr, -EIO);
 	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->meta_page);
@@ -501,6 +501,16 @@ static void rb_map_test_corrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0,
 			atomic_read(&self->cpu_buffer->resize_disabled));
 	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
+}
+
+static void rb_map_test_corrupt(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	unsigned long addr = 0;
+
+	kunit_warning_suppress(test)
+		addr = rb_map_test_map_pages(self, 1);
+	rb_map_test_refused(test, addr);
 	if (!IS_ERR_VALUE(addr))
 		vm_munmap(addr, PAGE_SIZE);
 }
@@ -1214,10 +1224,7 @@ static void d15_no_head_page(struct kunit *test)
 	prev->next = next;
 
 	if (IS_ERR_VALUE(addr)) {
-		KUNIT_EXPECT_EQ(test, (long)addr, -EIO);
-		KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
-		KUNIT_EXPECT_EQ(test, 0,
-				atomic_read(&self->cpu_buffer->resize_disabled));
+		rb_map_test_refused(test, addr);
 		rb_map_test_map(test);
 	} else {
 		self->addr = addr;
@@ -1276,15 +1283,8 @@ static void rb_map_test_discard(struct kunit *test, int irq_events)
 	struct rb_map_test *self = test->priv;
 	struct ring_buffer_event *event;
 
-	event = ring_buffer_lock_reserve(self->buffer, RB_MAP_TEST_PAYLOAD);
-	KUNIT_ASSERT_NOT_NULL(test, event);
-	if (irq_events) {
-		preempt_enable();
-		self->irq_events = irq_events;
-		irq_work_queue(&self->irq_work);
-		irq_work_sync(&self->irq_work);
-		preempt_disable();
-	}
+	event = rb_map_test_begin_write(test, RB_MAP_TEST_PAYLOAD, irq_events);
+	preempt_disable();
 	ring_buffer_discard_commit(self->buffer, event);
 }
 
