@@ -185,48 +185,15 @@ static int rb_bench_get_reader(struct rb_bench *self)
 
 #define RB_BENCH_FULL		8
 
-static void rb_bench_full(struct kunit *test, int order, const char *name)
-{
-	struct rb_bench *self = rb_bench_begin(test, order, SZ_4M);
+/* How a full sub-buffer is taken: by GET_READER, as by splice(), as by read(). */
+enum rb_bench_way { RB_BENCH_GET_READER, RB_BENCH_TAKE, RB_BENCH_COPY };
 
-	rb_bench_map(test, self);
-	while (rb_bench_more(self)) {
-		rb_bench_fill(self, RB_BENCH_FULL);
-		for (int i = 0; i < RB_BENCH_FULL; i++) {
-			u64 start = rb_bench_now();
-			int ret = rb_bench_get_reader(self);
-
-			rb_bench_sample(self, start);
-			KUNIT_ASSERT_EQ(test, 0, ret);
-		}
-		/* There was one in each. */
-		KUNIT_ASSERT_EQ(test, 1, ring_buffer_entries_cpu(self->buffer,
-								 self->cpu));
-	}
-	rb_bench_log(self, name, 1);
-	rb_bench_unmap(test, self);
-}
-
-static void full_4k(struct kunit *test)
-{
-	rb_bench_full(test, 0, "full.4k");
-}
-
-static void full_64k(struct kunit *test)
-{
-	rb_bench_full(test, 4, "full.64k");
-}
-
-static void full_256k(struct kunit *test)
-{
-	rb_bench_full(test, 6, "full.256k");
-}
-
-/* Of a mapped buffer the events are copied, of another one the page is taken. */
-static void rb_bench_read(struct kunit *test, int order, bool mapped,
+static void rb_bench_page(struct kunit *test, int order, enum rb_bench_way way,
 			  const char *name)
 {
 	struct rb_bench *self = rb_bench_begin(test, order, SZ_4M);
+	/* Of a mapped buffer the events are copied, of another one the page is taken. */
+	bool mapped = way != RB_BENCH_TAKE;
 	struct buffer_data_read_page *page;
 
 	KUNIT_ASSERT_EQ(test, 0, ring_buffer_alloc_read_page(self->buffer,
@@ -237,13 +204,18 @@ static void rb_bench_read(struct kunit *test, int order, bool mapped,
 		rb_bench_fill(self, RB_BENCH_FULL);
 		for (int i = 0; i < RB_BENCH_FULL; i++) {
 			u64 start = rb_bench_now();
-			int ret = ring_buffer_read_page(self->buffer, page,
-							self->subbuf, self->cpu,
-							!mapped);
+			int ret;
 
+			if (way == RB_BENCH_GET_READER)
+				ret = rb_bench_get_reader(self);
+			else
+				ret = ring_buffer_read_page(self->buffer, page,
+							    self->subbuf, self->cpu,
+							    !mapped);
 			rb_bench_sample(self, start);
 			KUNIT_EXPECT_EQ(test, 0, ret);
 		}
+		/* There was one in each. */
 		KUNIT_EXPECT_EQ(test, 1, ring_buffer_entries_cpu(self->buffer,
 								 self->cpu));
 	}
@@ -253,34 +225,49 @@ static void rb_bench_read(struct kunit *test, int order, bool mapped,
 	ring_buffer_free_read_page(self->buffer, self->cpu, page);
 }
 
+static void full_4k(struct kunit *test)
+{
+	rb_bench_page(test, 0, RB_BENCH_GET_READER, "full.4k");
+}
+
+static void full_64k(struct kunit *test)
+{
+	rb_bench_page(test, 4, RB_BENCH_GET_READER, "full.64k");
+}
+
+static void full_256k(struct kunit *test)
+{
+	rb_bench_page(test, 6, RB_BENCH_GET_READER, "full.256k");
+}
+
 static void take_4k(struct kunit *test)
 {
-	rb_bench_read(test, 0, false, "take.4k");
+	rb_bench_page(test, 0, RB_BENCH_TAKE, "take.4k");
 }
 
 static void take_64k(struct kunit *test)
 {
-	rb_bench_read(test, 4, false, "take.64k");
+	rb_bench_page(test, 4, RB_BENCH_TAKE, "take.64k");
 }
 
 static void take_256k(struct kunit *test)
 {
-	rb_bench_read(test, 6, false, "take.256k");
+	rb_bench_page(test, 6, RB_BENCH_TAKE, "take.256k");
 }
 
 static void copy_4k(struct kunit *test)
 {
-	rb_bench_read(test, 0, true, "copy.4k");
+	rb_bench_page(test, 0, RB_BENCH_COPY, "copy.4k");
 }
 
 static void copy_64k(struct kunit *test)
 {
-	rb_bench_read(test, 4, true, "copy.64k");
+	rb_bench_page(test, 4, RB_BENCH_COPY, "copy.64k");
 }
 
 static void copy_256k(struct kunit *test)
 {
-	rb_bench_read(test, 6, true, "copy.256k");
+	rb_bench_page(test, 6, RB_BENCH_COPY, "copy.256k");
 }
 
 /* GET_READER on the sub-buffer being written, after so many events. */
@@ -337,9 +324,9 @@ static void live_1000(struct kunit *test)
 	rb_bench_live(test, 1000, "live.1000");
 }
 
-/* mmap and munmap of a page, of a buffer that is mapped so often already. */
-static void rb_bench_page(struct kunit *test, struct rb_bench *self, bool resize,
-			  const char *name)
+/* mmap and munmap of a page. */
+static void rb_bench_map_page(struct kunit *test, struct rb_bench *self,
+			      bool resize, const char *name)
 {
 	while (rb_bench_more(self)) {
 		u64 start;
@@ -364,7 +351,7 @@ static void rb_bench_page(struct kunit *test, struct rb_bench *self, bool resize
 
 static void map_first(struct kunit *test)
 {
-	rb_bench_page(test, rb_bench_begin(test, 0, SZ_8M), true, "map.first.8m");
+	rb_bench_map_page(test, rb_bench_begin(test, 0, SZ_8M), true, "map.first.8m");
 }
 
 static void map_again(struct kunit *test)
@@ -373,7 +360,7 @@ static void map_again(struct kunit *test)
 
 	rb_bench_map(test, self);
 	rb_bench_unmap(test, self);
-	rb_bench_page(test, self, false, "map.again.8m");
+	rb_bench_map_page(test, self, false, "map.again.8m");
 }
 
 static void map_second(struct kunit *test)
@@ -383,7 +370,7 @@ static void map_second(struct kunit *test)
 
 	rb_bench_map(test, self);
 	first = self->addr;
-	rb_bench_page(test, self, false, "map.second.8m");
+	rb_bench_map_page(test, self, false, "map.second.8m");
 	self->addr = first;
 	rb_bench_unmap(test, self);
 }
