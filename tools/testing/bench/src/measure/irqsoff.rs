@@ -30,6 +30,9 @@ const CLOSE: Moments = Moments {
 /// From the setting of a timer to the call: longer than setting one takes.
 const LEAD: u64 = 20_000;
 
+/// For the timers of so many moments the trace has room.
+const AT_ONCE: usize = 256;
+
 /// Moments of a call, from its beginning on.
 #[derive(Clone, Copy)]
 struct Moments {
@@ -72,19 +75,22 @@ impl Probe {
         prepare: &mut impl FnMut() -> Result<()>,
         call: &mut impl FnMut() -> Result<T>,
     ) -> Result<Vec<u64>> {
-        set(&self.folder, "trace", "")?;
-        for moment in 0..moments.count {
-            prepare()?;
-            let begin = now() + LEAD;
-            let at = begin + moment * moments.step;
-            self.timer.set(at)?;
-            ensure!(now() < begin, "setting a timer takes more than {LEAD}");
-            while now() < begin {}
-            let result = call()?;
-            while now() < at + LEAD {}
-            drop(result);
+        let mut late = Vec::new();
+        for start in (0..moments.count).step_by(AT_ONCE) {
+            set(&self.folder, "trace", "")?;
+            for moment in (start..moments.count).take(AT_ONCE) {
+                prepare()?;
+                let begin = now() + LEAD;
+                let at = begin + moment * moments.step;
+                self.timer.set(at)?;
+                ensure!(now() < begin, "setting a timer takes more than {LEAD}");
+                while now() < begin {}
+                let result = call()?;
+                while now() < at + LEAD {}
+                drop(result);
+            }
+            late.extend(self.late()?);
         }
-        let late = self.late()?;
         ensure!(
             late.len() as u64 == moments.count,
             "{} timers of {}",

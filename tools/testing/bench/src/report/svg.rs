@@ -53,31 +53,62 @@ fn group(name: &str, bars: &[(&'static str, &Figures, String)]) -> Group {
     }
 }
 
+/// The figures of both kernels.
+struct Both<'a> {
+    c: &'a Figures,
+    rust: &'a Figures,
+}
+
+impl Both<'_> {
+    fn pair(&self, name: &str, id: &str) -> Group {
+        group(
+            name,
+            &[(C, self.c, id.to_owned()), (RUST, self.rust, id.to_owned())],
+        )
+    }
+
+    /// The mapping in C and in Rust, splice() and read(), by their ids.
+    fn ways(&self, name: &str, mapping: String, splice: String, read: String) -> Group {
+        group(
+            name,
+            &[
+                (C, self.c, mapping.clone()),
+                (RUST, self.rust, mapping),
+                (SPLICE, self.rust, splice),
+                (READ, self.rust, read),
+            ],
+        )
+    }
+
+    fn live(&self) -> Vec<Group> {
+        vec![
+            self.pair("nothing new", "live.empty"),
+            self.pair("1 new event", "live.1"),
+            self.pair("10 new events", "live.10"),
+            self.pair("100 new events", "live.100"),
+            self.pair("1,000 new events", "live.1000"),
+        ]
+    }
+}
+
 fn panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
-    let both =
-        |name: &str, id: &str| group(name, &[(C, c, id.to_owned()), (RUST, rust, id.to_owned())]);
+    let both = Both { c, rust };
     let page = |kib: u32| {
         let id = |way: &str| format!("page.{way}.{kib}k.8");
-        group(
+        both.ways(
             &format!("{kib} KiB"),
-            &[
-                (C, c, id("get_reader")),
-                (RUST, rust, id("get_reader")),
-                (SPLICE, rust, id("splice")),
-                (READ, rust, id("read")),
-            ],
+            id("get_reader"),
+            id("splice"),
+            id("read"),
         )
     };
     let stream = |kib: u32| {
         let id = |way: &str| format!("stream.{way}.{kib}k");
-        group(
+        both.ways(
             &format!("{kib} KiB sub-buffers"),
-            &[
-                (C, c, id("ringmap")),
-                (RUST, rust, id("ringmap")),
-                (SPLICE, rust, id("splice")),
-                (READ, rust, id("read")),
-            ],
+            id("ringmap"),
+            id("splice"),
+            id("read"),
         )
     };
     vec![
@@ -89,26 +120,20 @@ fn panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
         Panel {
             title: "GET_READER on the sub-buffer being written",
             scale: (2, 7),
-            groups: vec![
-                both("nothing new", "live.empty"),
-                both("1 new event", "live.1"),
-                both("10 new events", "live.10"),
-                both("100 new events", "live.100"),
-                both("1,000 new events", "live.1000"),
-            ],
+            groups: both.live(),
         },
         Panel {
             title: "mmap and munmap of one page, and mmap of all pages",
             scale: (2, 8),
             groups: vec![
-                both("16 KiB buffer", "map.first.16k"),
-                both("8 MiB buffer", "map.first.8m"),
-                both("64 MiB buffer", "map.first.64m"),
-                both("256 MiB buffer", "map.first.256m"),
-                both("mapped again, 256 MiB", "map.again.256m"),
-                both("second mapping, 8 MiB", "map.second.8m"),
-                both("all of 8 MiB", "map.whole.8m"),
-                both("all of 256 MiB", "map.whole.256m"),
+                both.pair("16 KiB buffer", "map.first.16k"),
+                both.pair("8 MiB buffer", "map.first.8m"),
+                both.pair("64 MiB buffer", "map.first.64m"),
+                both.pair("256 MiB buffer", "map.first.256m"),
+                both.pair("mapped again, 256 MiB", "map.again.256m"),
+                both.pair("second mapping, 8 MiB", "map.second.8m"),
+                both.pair("all of 8 MiB", "map.whole.8m"),
+                both.pair("all of 256 MiB", "map.whole.256m"),
             ],
         },
         Panel {
@@ -120,19 +145,10 @@ fn panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
 }
 
 fn cpu_panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
-    let both =
-        |name: &str, id: &str| group(name, &[(C, c, id.to_owned()), (RUST, rust, id.to_owned())]);
+    let both = Both { c, rust };
     let page = |kib: u32| {
         let id = |way: &str| format!("{way}.{kib}k");
-        group(
-            &format!("{kib} KiB"),
-            &[
-                (C, c, id("full")),
-                (RUST, rust, id("full")),
-                (SPLICE, rust, id("take")),
-                (READ, rust, id("copy")),
-            ],
-        )
+        both.ways(&format!("{kib} KiB"), id("full"), id("take"), id("copy"))
     };
     vec![
         Panel {
@@ -143,22 +159,16 @@ fn cpu_panels(c: &Figures, rust: &Figures) -> Vec<Panel> {
         Panel {
             title: "GET_READER on the sub-buffer being written, median",
             scale: (1, 6),
-            groups: vec![
-                both("nothing new", "live.empty"),
-                both("1 new event", "live.1"),
-                both("10 new events", "live.10"),
-                both("100 new events", "live.100"),
-                both("1,000 new events", "live.1000"),
-            ],
+            groups: both.live(),
         },
         Panel {
             title: "mmap and munmap of one page of 8 MiB, and mmap of all pages, median",
             scale: (2, 7),
             groups: vec![
-                both("first mapping", "map.first.8m"),
-                both("mapped again", "map.again.8m"),
-                both("second mapping", "map.second.8m"),
-                both("all of 8 MiB", "map.whole.8m"),
+                both.pair("first mapping", "map.first.8m"),
+                both.pair("mapped again", "map.again.8m"),
+                both.pair("second mapping", "map.second.8m"),
+                both.pair("all of 8 MiB", "map.whole.8m"),
             ],
         },
     ]
