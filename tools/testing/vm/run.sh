@@ -39,6 +39,10 @@ read -r -a files <<<"${FILES:-}"
 for number in SMP MEM TIMEOUT; do
 	[[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "$number=${!number} is no positive number"
 done
+case ${ARCH:-x86_64} in
+x86 | x86_64) ;;
+*) die "ARCH=$ARCH is not booted here: x86_64 is, and make kernel builds um as well" ;;
+esac
 case $ACCEL in
 auto | kvm | tcg | mttcg | icount) ;;
 *) die "ACCEL=$ACCEL is unknown: auto, kvm, tcg, mttcg or icount" ;;

@@ -36,6 +36,8 @@ guest c vm FILES=/nonexistent/file
 check 'a missing file is named' grep -q "no file '/nonexistent/file'" "$scratch/err"
 guest c vm ACCEL=warp
 check 'an unknown accelerator is refused' is "$guest_status" 1
+guest c vm ARCH=um
+check 'so is a machine that is not booted here' grep -q 'ARCH=um is not booted' "$scratch/err"
 
 # shellcheck disable=SC2317 # Called by check.
 # warns LINE: does a log with this line count as a warning?
