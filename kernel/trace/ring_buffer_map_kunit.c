@@ -1291,11 +1291,17 @@ static void rb_map_test_discard(struct kunit *test, int irq_events)
 static void live_discarded_event(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
+	u64 ts = 0;
 
 	rb_map_test_open_new(test, RB_FL_OVERWRITE);
 	rb_map_test_map(test);
 	rb_map_test_write(self, 1);
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
+						     NULL));
 	rb_map_test_discard(test, 0);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
+	/* The time is not that of the discarded event. */
+	KUNIT_EXPECT_EQ(test, ts, self->cpu_buffer->read_stamp);
 	rb_map_test_consumed(test, 1);
 	/* It stays as padding. */
 	rb_map_test_discard(test, 1);
@@ -1317,6 +1323,20 @@ static void live_event_past_the_end(struct kunit *test)
 	rb_map_test_end_write(self);
 	rb_map_test_drain(test);
 	rb_map_test_consumed(test, RB_MAP_TEST_EVENTS + 1);
+	rb_map_test_unmap(test);
+}
+
+/* Events that were overwritten are not read. */
+static void live_after_overrun(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 3 * RB_MAP_TEST_SUBBUFS * RB_MAP_TEST_EVENTS);
+	rb_map_test_drain(test);
+	KUNIT_EXPECT_NE(test, 0, rb_map_test_meta(test).overrun);
+	rb_map_test_consumed(test, rb_map_test_meta(test).read);
 	rb_map_test_unmap(test);
 }
 
@@ -1446,6 +1466,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(live_nested_events),
 	KUNIT_CASE(live_discarded_event),
 	KUNIT_CASE(live_event_past_the_end),
+	KUNIT_CASE(live_after_overrun),
 	KUNIT_CASE(live_after_boot),
 	{}
 };
