@@ -26,10 +26,10 @@ impl<'a> CpuBuffer<'a> {
     /// Whether no event waits to be read. Without the `reader_lock` that may change at any time.
     /// Mirrors `rb_per_cpu_empty()`.
     pub(crate) fn is_empty(self) -> bool {
-        let overrun = self.0.load(fields::cpu::OVERRUN);
-        let read = self.0.load(fields::cpu::READ) as i64;
+        let overrun = self.0.load(fields::cpu::OVERRUN) as u64;
+        let read = self.0.load(fields::cpu::READ) as u64;
 
-        self.0.load(fields::cpu::ENTRIES) == overrun.wrapping_add(read)
+        none_waits(self.0.load(fields::cpu::ENTRIES) as u64, overrun, read)
     }
 
     /// The layout of the buffer; [`None`] if its size overflows. It may change unless resizing is
@@ -58,4 +58,10 @@ impl<'a> CpuBuffer<'a> {
     pub(crate) fn lock_reader(self) -> ReaderGuard<'a> {
         ReaderGuard::lock(self.0)
     }
+}
+
+/// Whether each of the events that were written was overwritten or read.
+#[inline(always)]
+pub(crate) fn none_waits(entries: u64, overrun: u64, read: u64) -> bool {
+    entries == overrun.wrapping_add(read)
 }

@@ -70,13 +70,6 @@ pub(crate) struct Shown {
     pub(crate) pages_touched: u64,
 }
 
-impl Shown {
-    /// Whether no event waits to be read.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries == self.overrun.wrapping_add(self.read)
-    }
-}
-
 /// The meta-page of a buffer, which owns its memory.
 ///
 /// Dropping it frees the page. A VMA that still maps the page has a reference to it.

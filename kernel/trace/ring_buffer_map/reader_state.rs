@@ -22,7 +22,10 @@ use super::{
         TS_MSB,
         TS_SHIFT, //
     },
-    buffer::CpuBuffer,
+    buffer::{
+        none_waits,
+        CpuBuffer, //
+    },
     events,
     layout::Layout,
     map_state::MapState,
@@ -189,7 +192,7 @@ impl<'a> ReaderGuard<'a> {
         let page = self.page();
         let state = self.shown(&page);
 
-        if !state.is_empty() {
+        if !none_waits(state.entries, state.overrun, state.read) {
             return Ok(false);
         }
         page.flush();
