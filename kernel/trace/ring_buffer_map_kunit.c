@@ -4,8 +4,8 @@
  * bring about by itself. Each case d<number>_* is about a defect of Linux 7.3.
  *
  * Part of ring_buffer.c, which includes it: the tests damage structures that are
- * private to it. They call none of its static functions, so that the compiler
- * inlines those as it does without the tests.
+ * private to it. They call only the smallest of its static functions, so that the
+ * compiler inlines the others as it does without the tests.
  */
 #include <kunit/test.h>
 #include <linux/anon_inodes.h>
@@ -27,7 +27,7 @@ struct rb_map_test {
 	struct file			*file;
 	int				cpu;
 	unsigned long			addr;
-	/* Writes so many events in the middle of a write. */
+	/* Writes so many events in the middle of a write; if -1, discards one. */
 	struct irq_work			irq_work;
 	int				irq_events;
 	/* Held while another thread takes a sub-buffer. */
@@ -283,7 +283,18 @@ static void rb_map_test_interrupt(struct irq_work *work)
 	struct rb_map_test *self = container_of(work, struct rb_map_test,
 						irq_work);
 
-	rb_map_test_write(self, self->irq_events);
+	if (self->irq_events >= 0)
+		rb_map_test_write(self, self->irq_events);
+	else
+		ring_buffer_discard_commit(self->buffer,
+					   ring_buffer_lock_reserve(self->buffer, 8));
+}
+
+static void rb_map_test_interrupted(struct rb_map_test *self, int irq_events)
+{
+	self->irq_events = irq_events;
+	irq_work_queue(&self->irq_work);
+	irq_work_sync(&self->irq_work);
 }
 
 /*
@@ -302,9 +313,7 @@ static struct ring_buffer_event *rb_map_test_begin_write(struct kunit *test,
 	event = ring_buffer_lock_reserve(self->buffer, length);
 	KUNIT_ASSERT_NOT_NULL(test, event);
 	preempt_enable();
-	self->irq_events = irq_events;
-	irq_work_queue(&self->irq_work);
-	irq_work_sync(&self->irq_work);
+	rb_map_test_interrupted(self, irq_events);
 	return event;
 }
 
@@ -498,6 +507,10 @@ static void rb_map_test_refused(struct kunit *test, unsigned long addr)
 	KUNIT_EXPECT_EQ(test, self->cpu_buffer->user_mapped, 0);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->meta_page);
 	KUNIT_EXPECT_NULL(test, self->cpu_buffer->subbuf_ids);
+#ifdef CONFIG_RING_BUFFER_MAP_RUST
+	KUNIT_EXPECT_NULL(test, self->cpu_buffer->map_state);
+	KUNIT_EXPECT_NULL(test, self->cpu_buffer->map_kept);
+#endif
 	KUNIT_EXPECT_EQ(test, 0,
 			atomic_read(&self->cpu_buffer->resize_disabled));
 	KUNIT_EXPECT_EQ(test, rb_map_test_get_reader(self), -ENODEV);
@@ -1291,21 +1304,63 @@ static void rb_map_test_discard(struct kunit *test, int irq_events)
 static void live_discarded_event(struct kunit *test)
 {
 	struct rb_map_test *self = test->priv;
-	u64 ts = 0;
 
 	rb_map_test_open_new(test, RB_FL_OVERWRITE);
 	rb_map_test_map(test);
 	rb_map_test_write(self, 1);
-	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
-						     NULL));
 	rb_map_test_discard(test, 0);
-	KUNIT_EXPECT_EQ(test, 0, rb_map_test_get_reader(self));
-	/* The time is not that of the discarded event. */
-	KUNIT_EXPECT_EQ(test, ts, self->cpu_buffer->read_stamp);
 	rb_map_test_consumed(test, 1);
 	/* It stays as padding. */
 	rb_map_test_discard(test, 1);
 	rb_map_test_consumed(test, 3);
+	rb_map_test_unmap(test);
+}
+
+/* Set for one reservation, which is interrupted as it asks for the time. */
+static struct rb_map_test *rb_map_test_reserving;
+static int rb_map_test_reserving_read;
+
+static u64 rb_map_test_clock(void)
+{
+	struct rb_map_test *self = rb_map_test_reserving;
+
+	if (self) {
+		rb_map_test_reserving = NULL;
+		/* See rb_map_test_begin_write(). */
+		preempt_enable();
+		rb_map_test_interrupted(self, -1);
+		rb_map_test_reserving_read = rb_map_test_get_reader(self);
+		preempt_disable();
+	}
+	return trace_clock_local();
+}
+
+/*
+ * A writer has looked at the time of the last event, but nothing of its own event
+ * can be seen yet. An interrupt discards an event, and then a reader consumes the
+ * last one. The time of the new event is still relative to that.
+ */
+static void live_reservation_begun(struct kunit *test)
+{
+	struct rb_map_test *self = test->priv;
+	u64 start, ts = 0;
+
+	rb_map_test_open_new(test, RB_FL_OVERWRITE);
+	ring_buffer_set_clock(self->buffer, rb_map_test_clock);
+	rb_map_test_map(test);
+	rb_map_test_write(self, 1);
+	/* A time that is added twice is in the future. */
+	mdelay(50);
+	start = ring_buffer_time_stamp(self->buffer);
+	rb_map_test_reserving_read = -1;
+	rb_map_test_reserving = self;
+	rb_map_test_write(self, 1);
+	KUNIT_EXPECT_EQ(test, 0, rb_map_test_reserving_read);
+	KUNIT_EXPECT_EQ(test, 1, rb_map_test_meta(test).read);
+	KUNIT_EXPECT_NOT_NULL(test, ring_buffer_peek(self->buffer, self->cpu, &ts,
+						     NULL));
+	KUNIT_EXPECT_GE(test, ts, start);
+	KUNIT_EXPECT_LE(test, ts, ring_buffer_time_stamp(self->buffer));
 	rb_map_test_unmap(test);
 }
 
@@ -1465,6 +1520,7 @@ static struct kunit_case rb_map_test_cases[] = {
 	KUNIT_CASE(ids_of_other_sub_buffers),
 	KUNIT_CASE(live_nested_events),
 	KUNIT_CASE(live_discarded_event),
+	KUNIT_CASE(live_reservation_begun),
 	KUNIT_CASE(live_event_past_the_end),
 	KUNIT_CASE(live_after_overrun),
 	KUNIT_CASE(live_after_boot),

@@ -136,7 +136,7 @@ fields! { unsafe {
         READ_BYTES: read_bytes, usize, ReaderLock;
         READ_STAMP: read_stamp, u64, ReaderLock;
 
-        BEFORE_STAMP: before_stamp = opaque, i64, LoadOnly;
+        COMMITTING: committing = opaque, i64, LoadOnly;
         WRITE_STAMP: write_stamp = opaque, i64, LoadOnly;
 
         ENTRIES: entries = opaque, i64, LoadOnly;

@@ -58,7 +58,7 @@ struct Quiescent {
     read: usize,
     /// The end of the committed bytes.
     end: EventIndex,
-    /// The time of the last event.
+    /// The time that the next event is relative to, if it is.
     stamp: u64,
 }
 
@@ -161,10 +161,13 @@ impl<'a> Consumer<'a> {
     /// What there is to read, if all of it is on the reader page and no writer is in the middle of
     /// an event.
     ///
-    /// The counters of the buffer then have the number of events that a walk would find. A writer
-    /// starts by storing `before_stamp` and advancing `write`. It counts the event before it
-    /// commits it. If an event was discarded meanwhile, the stamp may be that of the discarded one:
-    /// the next event then has an absolute time stamp.
+    /// The counters of the buffer then have the number of events that a walk would find. The time
+    /// may be that of an event which was discarded, or an earlier one than that of the last event.
+    /// The next event then has an absolute time stamp.
+    ///
+    /// A writer increments `committing`, advances `write`, and stores `write_stamp`. It may take
+    /// `write` back if it discards the event. Otherwise it counts the event and commits it. When it
+    /// is done, it decrements `committing`.
     fn quiescent(&self) -> Option<Quiescent> {
         if !cfg!(CONFIG_RING_BUFFER_LOCAL_ORDERED) {
             return None;
@@ -183,18 +186,26 @@ impl<'a> Consumer<'a> {
         let overrun = cpu.load(fields::cpu::OVERRUN);
         let stamp = cpu.load(fields::cpu::WRITE_STAMP);
 
-        // Orders the loads of the counters before the tests: if they include an event that is not
-        // in `commit`, its writer has moved `write` or `tail_page` before. Pairs with the
-        // local_add_return() in __rb_reserve_next(), which orders its stores where the option says
-        // so.
+        // Orders the loads of the counters before those that follow. If a counter or the stamp is
+        // of an event that is not in `commit`, its writer has incremented `committing` and advanced
+        // `write` or `tail_page` before. Pairs with the local_add_return() in __rb_reserve_next(),
+        // which orders its stores where the option says so.
         smp_mb(Read);
 
-        let quiescent = page.write() == end
-            && page.is(cpu.load(fields::cpu::TAIL_PAGE))
-            && cpu.load(fields::cpu::BEFORE_STAMP) == stamp;
+        if cpu.load(fields::cpu::COMMITTING) != 0 {
+            return None;
+        }
+
+        // Orders the load of `committing` before the tests: if it is 0 because the writer is done,
+        // they find what has become of the event. Pairs with the same local_add_return(), and with
+        // the local_try_cmpxchg() in rb_try_to_discard().
+        smp_mb(Read);
+
+        let quiescent = page.write() == end && page.is(cpu.load(fields::cpu::TAIL_PAGE));
 
         quiescent.then_some(Quiescent {
             read: entries.wrapping_sub(overrun) as usize,
+            // INVARIANT: All that is committed ends there.
             end: EventIndex(end),
             stamp: stamp as u64,
         })
