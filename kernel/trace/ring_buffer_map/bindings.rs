@@ -3,7 +3,8 @@
 //! Bindings of the structs that are private to `ring_buffer.c`, and of the shims.
 //!
 //! Only `raw` accesses the structs and calls the functions, but for those of `trace_map_count`,
-//! which `snapshot` calls. Other modules use the names of the types and the constants.
+//! which `snapshot` calls, and `rb_map_cpu_buffer()`, which `kunit_api` calls. Other modules use
+//! the names of the types and the constants.
 
 #![allow(
     clippy::all,

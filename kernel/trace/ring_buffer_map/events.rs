@@ -2,7 +2,7 @@
 
 //! Walking the event headers of a sub-buffer.
 //!
-//! The bytes are not trusted: whatever they hold, the walk stays within the slice and ends.
+//! The bytes are not trusted: whatever they hold, the walk stays within them and ends.
 
 /// `type_len` values above those of data, as in [`enum ring_buffer_type`].
 ///
@@ -26,6 +26,34 @@ pub(crate) const TIME_SHIFT: u32 = 27;
 /// The bits that an absolute time stamp has no room for.
 pub(crate) const TIME_STAMP_MSB: u64 = 0xf8 << 56;
 
+/// Bytes that begin at an event.
+pub(crate) trait Bytes: Copy {
+    /// How many there are.
+    fn len(self) -> usize;
+
+    /// The word at `offset`, if it is within the bytes and aligned.
+    fn word(self, offset: usize) -> Option<u32>;
+
+    /// The bytes from `offset` on.
+    fn skip(self, offset: usize) -> Option<Self>;
+}
+
+impl Bytes for &[u8] {
+    fn len(self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn word(self, offset: usize) -> Option<u32> {
+        let word = self.get(offset..offset.checked_add(4)?)?;
+
+        Some(u32::from_ne_bytes(word.try_into().ok()?))
+    }
+
+    fn skip(self, offset: usize) -> Option<Self> {
+        self.get(offset..)
+    }
+}
+
 /// What a walk over events found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
@@ -42,7 +70,7 @@ pub(crate) struct Walk {
 ///
 /// Counts and adds up as C's `rb_advance_reader()` would, event by event. What follows a padding
 /// event without a length, or an event that does not fit, is skipped.
-pub(crate) fn walk(bytes: &[u8], stamp: u64, max: usize) -> Walk {
+pub(crate) fn walk(bytes: impl Bytes, stamp: u64, max: usize) -> Walk {
     let mut walk = Walk {
         entries: 0,
         stamp,
@@ -51,7 +79,7 @@ pub(crate) fn walk(bytes: &[u8], stamp: u64, max: usize) -> Walk {
     let mut rest = bytes;
 
     for _ in 0..max {
-        let Some(next) = walk.step(rest).and_then(|length| rest.get(length..)) else {
+        let Some(next) = walk.step(rest).and_then(|length| rest.skip(length)) else {
             return walk;
         };
         rest = next;
@@ -62,7 +90,7 @@ pub(crate) fn walk(bytes: &[u8], stamp: u64, max: usize) -> Walk {
 
 impl Walk {
     /// Accounts the first event in `bytes`. Returns its length, which is never 0.
-    fn step(&mut self, bytes: &[u8]) -> Option<usize> {
+    fn step(&mut self, bytes: impl Bytes) -> Option<usize> {
         let (type_len, delta) = header(bytes)?;
 
         match type_len {
@@ -91,8 +119,8 @@ impl Walk {
 }
 
 /// The `type_len` and the `time_delta` of the event at the start of `bytes`.
-fn header(bytes: &[u8]) -> Option<(u32, u64)> {
-    let word = word(bytes, 0)?;
+fn header(bytes: impl Bytes) -> Option<(u32, u64)> {
+    let word = bytes.word(0)?;
 
     // C declares them as bit-fields, whose order follows the endianness.
     let (type_len, delta) = if cfg!(target_endian = "little") {
@@ -104,13 +132,13 @@ fn header(bytes: &[u8]) -> Option<(u32, u64)> {
 }
 
 /// The length of the event at the start of `bytes` that has its size in the word after the header.
-fn sized(bytes: &[u8]) -> Option<usize> {
-    (word(bytes, HEADER)? as usize).checked_add(HEADER)
+fn sized(bytes: impl Bytes) -> Option<usize> {
+    (bytes.word(HEADER)? as usize).checked_add(HEADER)
 }
 
 /// A time of which the header holds the lower bits and the word after it the upper ones.
-fn wide_time(bytes: &[u8], delta: u64) -> Option<u64> {
-    Some((u64::from(word(bytes, HEADER)?) << TIME_SHIFT) + delta)
+fn wide_time(bytes: impl Bytes, delta: u64) -> Option<u64> {
+    Some((u64::from(bytes.word(HEADER)?) << TIME_SHIFT) + delta)
 }
 
 /// An absolute time stamp with the upper bits that it lacks taken from an earlier one.
@@ -125,13 +153,6 @@ fn absolute_time(stamp: u64, earlier: u64) -> u64 {
     } else {
         stamp
     }
-}
-
-/// The word at `offset`, a small constant, in `bytes`.
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    let word = bytes.get(offset..offset + 4)?;
-
-    Some(u32::from_ne_bytes(word.try_into().ok()?))
 }
 
 #[cfg_attr(

@@ -28,7 +28,7 @@ use super::{
         KeptLock,
         Locked,
         MappingLock,
-        ReaderLock,
+        ReaderLocked,
         ResizeDisabled,
         Settled,
         Shared, //
@@ -83,28 +83,20 @@ impl MapState {
             return None;
         }
         cpu.store(fields::cpu::MAP_KEPT, ptr::null_mut());
-        // SAFETY: The pointer is that of a box from `keep()`, as nothing else stores to the field,
-        // and the field does not have it any more.
+        // SAFETY: The pointer is that of a box from `Unlinked::keep()`, as nothing else stores to
+        // the field, and the field does not have it any more.
         Some(unsafe { KBox::from_raw(state.cast()) })
     }
 
-    /// Keeps the state for the next mapping of the buffer.
-    fn keep(cpu: &mut Locked<'_, ring_buffer_per_cpu, KeptLock>, state: KBox<Self>) {
-        drop(Self::take_kept(cpu));
-        cpu.store(fields::cpu::MAP_KEPT, KBox::into_raw(state).cast());
-    }
-
     /// The meta-page of a buffer with its `reader_lock` held, if the buffer is mapped.
-    pub(crate) fn meta_of<'a>(
-        cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
-    ) -> Option<MetaWriter<'a>> {
+    pub(crate) fn meta_of<'a>(cpu: &'a mut ReaderLocked<'_>) -> Option<MetaWriter<'a>> {
         // SAFETY: See `of()`. The `reader_lock` is held for as long as `cpu` is borrowed, and it is
         // the lock of the meta-page, which is valid for as long as the state.
         unsafe {
             let state = Self::of(**cpu).as_ref()?;
             let meta = Shared::from_raw(state.meta.as_ptr());
 
-            Some(MetaWriter::new(Locked::assume(meta)))
+            Some(MetaWriter::new(Locked::assume(meta, ())))
         }
     }
 
@@ -121,15 +113,57 @@ impl MapState {
     }
 }
 
-/// A CPU's buffer with its `mapping_lock` held.
+/// A state that no buffer points to.
 ///
 /// # Invariants
 ///
-/// The guard is of the `mapping_lock` of `cpu`.
+/// `state` has the sub-buffers of the buffer that `resize` is of, which keeps them from changing.
+struct Unlinked<'a> {
+    state: KBox<MapState>,
+    resize: ResizeDisabled<'a>,
+}
+
+impl<'a> Unlinked<'a> {
+    /// A state with the sub-buffers of a table that was filled.
+    fn new(layout: Layout, meta: MetaPage, filling: Filling<'a>) -> Result<Self> {
+        let (ids, resize) = filling.finish()?;
+
+        // INVARIANT: The table is of the sub-buffers of this buffer.
+        Ok(Self {
+            state: KBox::new(MapState { layout, ids, meta }, GFP_KERNEL)?,
+            resize,
+        })
+    }
+
+    /// The state that `mapping` keeps for the next mapping, if there is one, or else `resize`.
+    fn kept(
+        mapping: &mut MappingGuard<'_>,
+        resize: ResizeDisabled<'a>,
+    ) -> Result<Self, ResizeDisabled<'a>> {
+        let state = mapping
+            .kept(&resize)
+            .and_then(|mut kept| MapState::take_kept(&mut kept));
+
+        match state {
+            // INVARIANT: It is a state of the buffer as it is, which `KeptLock` says.
+            Some(state) => Ok(Self { state, resize }),
+            None => Err(resize),
+        }
+    }
+
+    /// Keeps the state for the next mapping, if `mapping` is of its buffer.
+    fn keep(self, mapping: &mut MappingGuard<'_>) {
+        if let Some(mut kept) = mapping.kept(&self.resize) {
+            drop(MapState::take_kept(&mut kept));
+            kept.store(fields::cpu::MAP_KEPT, KBox::into_raw(self.state).cast());
+        }
+    }
+}
+
+/// A CPU's buffer with its `mapping_lock` held.
 #[must_use = "the mapping unlocks immediately when the guard is unused"]
 pub(crate) struct MappingGuard<'a> {
-    cpu: Locked<'a, ring_buffer_per_cpu, MappingLock>,
-    _guard: MutexGuard<'a, ()>,
+    cpu: Locked<'a, ring_buffer_per_cpu, MappingLock, MutexGuard<'a, ()>>,
 }
 
 impl<'a> MappingGuard<'a> {
@@ -137,13 +171,10 @@ impl<'a> MappingGuard<'a> {
     pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::MAPPING_LOCK).lock();
 
-        // INVARIANT: It is the lock of this buffer.
         Self {
-            // SAFETY: The lock was taken just above, and is released with the value. `link()` and
-            // `unlink()` store the number of users together with the state. `set_users()` never
-            // stores 0.
-            cpu: unsafe { Locked::assume(cpu) },
-            _guard: guard,
+            // SAFETY: The guard is of the lock of this buffer. `link()` and `unlink()` store the
+            // number of users together with the state. `set_users()` never stores 0.
+            cpu: unsafe { Locked::assume(cpu, guard) },
         }
     }
 
@@ -207,26 +238,20 @@ impl<'a> MappingGuard<'a> {
     ///
     /// From there on, other readers copy the pages of the buffer instead of taking them.
     fn map(&mut self, resize: ResizeDisabled<'a>) -> Result {
-        let kept = self
-            .kept(&resize)
-            .and_then(|mut kept| MapState::take_kept(&mut kept));
-        let (state, resize) = match kept {
-            Some(state) => (state, resize),
-            None => self.new_state(resize)?,
+        let state = match Unlinked::kept(self, resize) {
+            Ok(state) => state,
+            Err(resize) => self.new_state(resize)?,
         };
         // Declared before the locks: what is left of it is freed without them.
         let mut state = Some(state);
 
-        self.lock_both().link(&mut state, resize)
+        self.lock_both().link(&mut state)
     }
 
     /// Makes the state of a buffer that has not been mapped since its size last changed.
     ///
     /// Enables interrupts every few sub-buffers.
-    fn new_state(
-        &mut self,
-        resize: ResizeDisabled<'a>,
-    ) -> Result<(KBox<MapState>, ResizeDisabled<'a>)> {
+    fn new_state(&mut self, resize: ResizeDisabled<'a>) -> Result<Unlinked<'a>> {
         let cpu = *self.cpu;
         let layout = CpuBuffer::new(cpu).layout().ok_or(E2BIG)?;
 
@@ -238,21 +263,13 @@ impl<'a> MappingGuard<'a> {
         let mut filling = Filling::new(layout.nr_subbufs(), resize)?;
 
         while !ReaderGuard::lock(cpu).fill(&mut filling)? {}
-
-        let (ids, resize) = filling.finish()?;
-        let state = MapState { layout, ids, meta };
-
-        Ok((KBox::new(state, GFP_KERNEL)?, resize))
+        Unlinked::new(layout, meta, filling)
     }
 
     /// Makes a buffer with one VMA an unmapped one, in one critical section.
     fn unmap(&mut self) {
-        let Some((state, resize)) = self.lock_both().unlink() else {
-            return;
-        };
-
-        if let Some(mut kept) = self.kept(&resize) {
-            MapState::keep(&mut kept, state);
+        if let Some(state) = self.lock_both().unlink() {
+            state.keep(self);
         }
     }
 
@@ -262,10 +279,11 @@ impl<'a> MappingGuard<'a> {
         resize: &'k ResizeDisabled<'_>,
     ) -> Option<Locked<'k, ring_buffer_per_cpu, KeptLock>> {
         // SAFETY: The `mapping_lock` is held for as long as `self` is borrowed, and the unit for as
-        // long as `resize` is. `keep()` and `take_kept()` store what they may.
+        // long as `resize` is. `Unlinked::keep()` and `take_kept()` store what
+        // they may.
         resize
             .is_of(*self.cpu)
-            .then(|| unsafe { Locked::assume(*self.cpu) })
+            .then(|| unsafe { Locked::assume(*self.cpu, ()) })
     }
 
     fn lock_both(&mut self) -> BothGuard<'_, 'a> {
@@ -291,27 +309,24 @@ impl<'a> BothGuard<'_, 'a> {
     fn locked(&mut self) -> Locked<'_, ring_buffer_per_cpu, BothLocks> {
         // SAFETY: Both locks are held for as long as `self` is borrowed, by the type invariants.
         // `link()` and `unlink()` store what they may.
-        unsafe { Locked::assume(*self.mapping.cpu) }
+        unsafe { Locked::assume(*self.mapping.cpu, ()) }
     }
 
     /// Links `state` to C's buffer, which is not mapped yet, with one VMA.
-    fn link(mut self, state: &mut Option<KBox<MapState>>, resize: ResizeDisabled<'a>) -> Result {
+    fn link(mut self, state: &mut Option<Unlinked<'a>>) -> Result {
         let cpu = *self.mapping.cpu;
-
-        if !resize.is_of(cpu) {
-            return Err(EINVAL);
-        }
-
-        let state = state
-            .take_if(|state| {
-                state.ids.are_of(cpu) && CpuBuffer::new(cpu).layout() == Some(state.layout)
+        let Unlinked { state, resize } = state
+            .take_if(|unlinked| {
+                unlinked.resize.is_of(cpu)
+                    && unlinked.state.ids.are_of(cpu)
+                    && CpuBuffer::new(cpu).layout() == Some(unlinked.state.layout)
             })
             .ok_or(EINVAL)?;
         let layout = state.layout;
 
-        // INVARIANT: The table has the sub-buffers of this buffer, and its layout is that of the
-        // state. `ReaderGuard::fill()` has tested that their memory is in the linear map. It is the
-        // buffer of the unit, which is left below.
+        // INVARIANT: By those of `Unlinked`, as it is the buffer of the unit, which is left below.
+        // Its layout was tested just above. `ReaderGuard::fill()` has tested that its memory is in
+        // the linear map.
         self.locked()
             .store(fields::cpu::MAP_STATE, KBox::into_raw(state).cast());
         self.mapping.cpu.store(fields::cpu::USER_MAPPED, 1);
@@ -321,7 +336,7 @@ impl<'a> BothGuard<'_, 'a> {
     }
 
     /// Unlinks the state from C's buffer, if it is mapped.
-    fn unlink(mut self) -> Option<(KBox<MapState>, ResizeDisabled<'a>)> {
+    fn unlink(mut self) -> Option<Unlinked<'a>> {
         let cpu = *self.mapping.cpu;
         let state = MapState::of(cpu);
 
@@ -334,7 +349,13 @@ impl<'a> BothGuard<'_, 'a> {
         // SAFETY: The pointer is that of a box from `link()`, which has left the unit as well. C's
         // buffer does not point to the state any more. Nobody looks at it: that takes one of the
         // locks, both of which are held.
-        Some(unsafe { (KBox::from_raw(state), ResizeDisabled::take_over(cpu)) })
+        // INVARIANT: By those of `MapState`.
+        Some(unsafe {
+            Unlinked {
+                state: KBox::from_raw(state),
+                resize: ResizeDisabled::take_over(cpu),
+            }
+        })
     }
 }
 
@@ -377,9 +398,9 @@ impl Mapped<'_> {
 
         // SAFETY: By the invariants of `MapState` the sub-buffer is valid, and stays. It has its
         // memory, which is not null, of `subbuf_pages()` pages. By the same invariants that is in
-        // the linear map, and is freed with the sub-buffer only. Freeing it gives back a reference
-        // to each page. The memory of a persistent buffer may be freed at once, but not while user
-        // space has it, by the invariants of `Settled`.
+        // the linear map, and is freed with the sub-buffer only. Freeing it gives back a reference,
+        // which leaves the pages to user space that has them. The memory of a persistent buffer may
+        // be freed at once, but not while user space has it, by the invariants of `Settled`.
         Some(unsafe {
             let data = Shared::<buffer_page>::from_raw(subbuf.as_ptr()).load(fields::page::DATA);
             let data = NonNull::new_unchecked(data).byte_add(page * PAGE_SIZE);

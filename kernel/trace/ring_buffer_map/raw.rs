@@ -11,6 +11,7 @@
 //! The C functions that the mapping calls are methods of the struct that they work on: those of
 //! `ring_buffer.c` in `ring_buffer`, those of `trace.c` in `tracefs`.
 
+use super::bindings::ring_buffer_per_cpu;
 use core::{
     marker::PhantomData,
     mem::{
@@ -30,7 +31,8 @@ use kernel::{
         lock::{
             Backend,
             Lock, //
-        }, //
+        },
+        RawSpinLockIrqGuard, //
     },
     types::NotThreadSafe, //
 };
@@ -111,13 +113,16 @@ impl<T, U, L> Clone for Field<T, U, L> {
 impl<T, U, L> Copy for Field<T, U, L> {}
 
 impl<T, U, L> Field<T, U, L> {
-    /// `_access` does not compile unless the field has the type `U` and is aligned.
-    const fn typed(_offset: usize, _access: fn(&T) -> &U) -> PhantomData<fn(T) -> (U, L)> {
-        PhantomData
+    /// `access` does not compile unless the field has the type `U`.
+    const fn typed(offset: usize, access: fn(&T) -> *const U) -> PhantomData<fn(T) -> (U, L)> {
+        Self::storage(offset, access)
     }
 
     /// As [`Self::typed`], for a field whose size and alignment are enough for a `U`.
-    const fn storage<V>(offset: usize, _access: fn(&T) -> &V) -> PhantomData<fn(T) -> (U, L)> {
+    const fn storage<V>(
+        offset: usize,
+        _access: fn(&T) -> *const V,
+    ) -> PhantomData<fn(T) -> (U, L)> {
         assert!(size_of::<V>() == size_of::<U>());
         assert!(offset % align_of::<U>() == 0 && align_of::<T>() >= align_of::<U>());
         PhantomData
@@ -211,16 +216,19 @@ impl<'a, T> Shared<'a, T> {
 
 /// A C struct with the lock `L` held, which protects some of its fields.
 ///
+/// The value has the guard of the lock, unless something else that is borrowed for `'a` has it.
+///
 /// # Invariants
 ///
 /// For as long as the value lives, this context holds `L`.
-pub(crate) struct Locked<'a, T, L> {
+pub(crate) struct Locked<'a, T, L, G = ()> {
     shared: Shared<'a, T>,
+    _guard: G,
     _lock: PhantomData<L>,
     _not_send: NotThreadSafe,
 }
 
-impl<'a, T, L> Deref for Locked<'a, T, L> {
+impl<'a, T, L, G> Deref for Locked<'a, T, L, G> {
     type Target = Shared<'a, T>;
 
     #[inline(always)]
@@ -229,18 +237,19 @@ impl<'a, T, L> Deref for Locked<'a, T, L> {
     }
 }
 
-impl<'a, T, L> Locked<'a, T, L> {
+impl<'a, T, L, G> Locked<'a, T, L, G> {
     /// Creates a [`Locked`] for a lock that is held.
     ///
     /// # Safety
     ///
-    /// The caller must hold the lock `L` that protects `shared` for as long as the value lives. It
-    /// must store only values that `L` allows.
+    /// The caller must hold the lock `L` that protects `shared`, for `'a` or for as long as `guard`
+    /// lives. It must store only values that `L` allows.
     #[inline(always)]
-    pub(crate) unsafe fn assume(shared: Shared<'a, T>) -> Self {
+    pub(crate) unsafe fn assume(shared: Shared<'a, T>, guard: G) -> Self {
         // INVARIANT: By the safety requirements of this function.
         Self {
             shared,
+            _guard: guard,
             _lock: PhantomData,
             _not_send: NotThreadSafe,
         }
@@ -263,7 +272,7 @@ impl<'a, T, L> Locked<'a, T, L> {
 
         // SAFETY: The lock is held for as long as `self` is borrowed, by the type invariants. So,
         // by those of `Field`, the pointer is to a valid struct, which the same lock protects.
-        LookAt(unsafe { Locked::assume(Shared::from_raw(ptr)) })
+        LookAt(unsafe { Locked::assume(Shared::from_raw(ptr), ()) })
     }
 
     /// As [`Self::follow`], to change the struct.
@@ -272,6 +281,10 @@ impl<'a, T, L> Locked<'a, T, L> {
         self.follow(field).0
     }
 }
+
+/// A CPU's buffer with its `reader_lock` held: by the guard, or for `'a` if there is none.
+pub(crate) type ReaderLocked<'a> =
+    Locked<'a, ring_buffer_per_cpu, ReaderLock, Option<RawSpinLockIrqGuard<'a, ()>>>;
 
 /// Pointer fields that are not null, and point to a valid struct for as long as the lock `L` is
 /// held, which protects that struct, too.

@@ -15,24 +15,28 @@ use super::{
         RB_MISSED_STORED,
         RB_WRITE_MASK, //
     },
+    events::Bytes,
     raw::{
         fields,
         CompletePageLock,
         Locked,
         LookAt,
         ReaderLock,
+        ReaderLocked,
         Shared, //
     },
     reader_state::MissedEvents, //
 };
 use core::{
-    mem::offset_of,
-    ptr::NonNull,
-    slice, //
+    marker::PhantomData,
+    mem::{
+        offset_of,
+        size_of, //
+    },
+    ptr::NonNull, //
 };
 use kernel::{
     page::is_linear_address,
-    prelude::*,
     sync::barrier::{
         smp_mb,
         Read,
@@ -54,7 +58,7 @@ pub(crate) struct ReaderPage<'a>(LookAt<Subbuf<'a>>);
 
 impl<'a> ReaderPage<'a> {
     /// The reader page of `cpu`.
-    pub(crate) fn of(cpu: &'a Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Self {
+    pub(crate) fn of(cpu: &'a ReaderLocked<'_>) -> Self {
         // INVARIANT: The lock is held by the type invariants of `Locked`.
         Self(cpu.follow(fields::cpu::READER_PAGE))
     }
@@ -92,7 +96,7 @@ impl<'a> ReaderPage<'a> {
     }
 
     /// Returns the committed bytes from `start` to `end`, limited to those on the page.
-    pub(crate) fn committed(&self, start: usize, end: usize) -> &[u8] {
+    pub(crate) fn committed(&self, start: usize, end: usize) -> Committed<'_> {
         let end = end.min(self.size()).min(capacity(&self.0));
         let start = start.min(end);
 
@@ -100,12 +104,13 @@ impl<'a> ReaderPage<'a> {
         // each store of `commit` in rb_set_commit_to_write().
         smp_mb(Read);
 
-        // SAFETY: The range is within the memory of the page, which has `capacity()` bytes of data.
-        // Nobody writes to committed bytes of the reader page for as long as `self` is borrowed,
-        // but for the case that `reader_state` names: writers append behind them,
-        // `CompletePage::mark_missed()` needs the page for itself, and user space cannot write to
-        // the page, see `VmaMixedMap::vm_insert_pages()`.
-        unsafe { slice::from_raw_parts(bytes(&self.0).add(start), end - start) }
+        // INVARIANT: The range is within the memory of the page, which has `capacity()` bytes of
+        // data.
+        Committed {
+            start: bytes(&self.0).wrapping_add(start),
+            len: end - start,
+            _page: PhantomData,
+        }
     }
 
     /// Whether its memory is in the kernel's linear map.
@@ -121,6 +126,50 @@ impl<'a> ReaderPage<'a> {
     }
 }
 
+/// Committed bytes of the reader page.
+///
+/// They do not change, except for the case that `reader_state` names: writers append behind them,
+/// `CompletePage::mark_missed()` needs the page for itself, and user space cannot write to it, see
+/// `VmaMixedMap::vm_insert_pages()`.
+///
+/// # Invariants
+///
+/// The `len` bytes from `start` on are memory of the page for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Committed<'a> {
+    start: *const u8,
+    len: usize,
+    _page: PhantomData<&'a ReaderPage<'a>>,
+}
+
+impl Bytes for Committed<'_> {
+    fn len(self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    fn word(self, offset: usize) -> Option<u32> {
+        let word = self.start.wrapping_add(offset).cast::<u32>();
+
+        if offset.checked_add(size_of::<u32>())? > self.len || !word.is_aligned() {
+            return None;
+        }
+        // SAFETY: The word is within the bytes, and aligned. If it is changed after all, the load
+        // finds some value, as it is volatile and of one word.
+        Some(unsafe { word.read_volatile() })
+    }
+
+    #[inline(always)]
+    fn skip(self, offset: usize) -> Option<Self> {
+        // INVARIANT: These are some of the bytes.
+        Some(Self {
+            start: self.start.wrapping_add(offset),
+            len: self.len.checked_sub(offset)?,
+            ..self
+        })
+    }
+}
+
 /// The reader page of a buffer once all its events are committed.
 ///
 /// # Invariants
@@ -131,7 +180,7 @@ pub(crate) struct CompletePage<'a>(Subbuf<'a>);
 
 impl<'a> CompletePage<'a> {
     /// The reader page of `cpu`, if the writers have left it.
-    pub(crate) fn of(cpu: &'a mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Option<Self> {
+    pub(crate) fn of(cpu: &'a mut ReaderLocked<'_>) -> Option<Self> {
         let commit_page = cpu.load(fields::cpu::COMMIT_PAGE);
 
         // Orders the load of `commit_page` before those of the page. Pairs with the
@@ -184,14 +233,14 @@ impl<'a> CompletePage<'a> {
 
         // SAFETY: The number is written only if it is within the page. From `end` on there is only
         // padding, and by the type invariants the writers have left the page. `self` borrows the
-        // reader exclusively, so no slice of the page exists. The lock is held by the type
+        // reader exclusively, so nobody has bytes of it. The lock is held by the type
         // invariants, and the size that is stored is that of the events.
         let mut data = unsafe {
             if let (MissedEvents::Count(count), true) = (missed, room) {
                 bytes(&self.0).add(end).cast::<u64>().write_unaligned(count);
                 flags |= RB_MISSED_STORED;
             }
-            Locked::<_, CompletePageLock>::assume(**data)
+            Locked::<_, CompletePageLock>::assume(**data, ())
         };
 
         // User space that sees the flag must see the number. Pairs with the acquiring load in

@@ -33,8 +33,7 @@ use super::{
     raw::{
         self,
         fields,
-        Locked,
-        ReaderLock,
+        ReaderLocked,
         Shared, //
     },
     reader_page::{
@@ -43,10 +42,7 @@ use super::{
     },
     ring::Filling, //
 };
-use kernel::{
-    prelude::*,
-    sync::RawSpinLockIrqGuard, //
-};
+use kernel::prelude::*;
 
 // What `events` knows of the format of an event is what C has.
 const _: () = {
@@ -92,14 +88,9 @@ impl MissedEvents {
 ///
 /// What changes the state of the reader takes `&mut self`.
 ///
-/// # Invariants
-///
-/// If there is a guard, it is of the `reader_lock` of `cpu`. Otherwise the creator holds that lock
-/// for `'a`.
 #[must_use = "the reader unlocks immediately when the guard is unused"]
 pub(crate) struct ReaderGuard<'a> {
-    cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>,
-    _guard: Option<RawSpinLockIrqGuard<'a, ()>>,
+    cpu: ReaderLocked<'a>,
 }
 
 impl<'a> ReaderGuard<'a> {
@@ -107,18 +98,13 @@ impl<'a> ReaderGuard<'a> {
     pub(crate) fn lock(cpu: Shared<'a, ring_buffer_per_cpu>) -> Self {
         let guard = cpu.lock(fields::cpu::READER_LOCK).lock();
 
-        // INVARIANT: It is the lock of this buffer.
-        Self {
-            // SAFETY: The lock was taken just above, and is released with the value.
-            cpu: unsafe { Locked::assume(cpu) },
-            _guard: Some(guard),
-        }
+        // SAFETY: The guard is of the lock of this buffer. Any value may be stored.
+        Self::locked(unsafe { ReaderLocked::assume(cpu, Some(guard)) })
     }
 
-    /// The reader, which is locked already and stays so.
-    pub(crate) fn locked(cpu: Locked<'a, ring_buffer_per_cpu, ReaderLock>) -> Self {
-        // INVARIANT: By the type invariants of `Locked`.
-        Self { cpu, _guard: None }
+    /// The reader, which is locked already.
+    pub(crate) fn locked(cpu: ReaderLocked<'a>) -> Self {
+        Self { cpu }
     }
 
     fn buffer(&self) -> CpuBuffer<'a> {

@@ -15,8 +15,7 @@ use super::{
     ids::Ids,
     raw::{
         fields,
-        Locked,
-        ReaderLock,
+        ReaderLocked,
         ResizeDisabled,
         RingPlace,
         Shared, //
@@ -27,8 +26,6 @@ use core::ptr::{
     NonNull, //
 };
 use kernel::prelude::*;
-
-type Cpu<'a> = Locked<'a, ring_buffer_per_cpu, ReaderLock>;
 
 /// How many sub-buffers to number in one critical section.
 const NUMBERED_PER_LOCK: usize = 256;
@@ -72,7 +69,8 @@ impl SubbufIds {
 /// # Invariants
 ///
 /// Each entry is of a sub-buffer of the buffer that `place` is in, and has the id of that. No two
-/// are of the same, unless the list of sub-buffers is corrupt. `entered` is their number.
+/// are of the same, unless the list of sub-buffers is corrupt. `entered` is their number. If
+/// `complete` is set, all sub-buffers are entered, and each once.
 pub(crate) struct Filling<'a> {
     ids: Ids<Option<NonNull<buffer_page>>>,
     len: usize,
@@ -89,6 +87,7 @@ pub(crate) struct Filling<'a> {
     /// Whether it was swapped since this round began.
     swapped_in_round: bool,
     rounds: usize,
+    complete: bool,
 }
 
 impl<'a> Filling<'a> {
@@ -106,11 +105,12 @@ impl<'a> Filling<'a> {
             swapped: false,
             swapped_in_round: false,
             rounds: 0,
+            complete: false,
         })
     }
 
     /// Begins at the reader page of `cpu`.
-    fn begin(&mut self, cpu: &mut Cpu<'_>) -> Result {
+    fn begin(&mut self, cpu: &mut ReaderLocked<'_>) -> Result {
         let nr_pages = cpu.load(fields::cpu::NR_PAGES);
 
         // One entry is that of the reader page.
@@ -131,7 +131,10 @@ impl<'a> Filling<'a> {
     /// - `EIO`: there are more or fewer sub-buffers than the table has entries, their list is
     ///   corrupt, or two of a persistent buffer have the same place.
     /// - `EBUSY`: readers kept moving sub-buffers.
-    pub(crate) fn step(&mut self, cpu: &mut Cpu<'_>) -> Result<bool> {
+    pub(crate) fn step(&mut self, cpu: &mut ReaderLocked<'_>) -> Result<bool> {
+        if !self.place.is_in(**cpu) {
+            return Err(EINVAL);
+        }
         if self.first.is_null() {
             self.begin(cpu)?;
         }
@@ -163,14 +166,14 @@ impl<'a> Filling<'a> {
     ///
     /// # Errors
     ///
-    /// `EIO`: entries are missing.
+    /// `EINVAL`: it is not filled.
     pub(crate) fn finish(self) -> Result<(SubbufIds, ResizeDisabled<'a>)> {
-        if self.entered != self.len {
-            return Err(EIO);
+        if !self.complete {
+            return Err(EINVAL);
         }
 
         let resize = self.place.into_resize();
-        // INVARIANT: Each entry is of another sub-buffer, and there are as many as sub-buffers.
+        // INVARIANT: All sub-buffers are entered, and the unit keeps them.
         let ids = SubbufIds {
             ids: self.ids,
             cpu: resize.cpu_buffer().as_ptr(),
@@ -180,7 +183,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Numbers the next sub-buffers, none of which can be in the table yet.
-    fn number_next(&mut self, cpu: &mut Cpu<'_>) -> Result {
+    fn number_next(&mut self, cpu: &mut ReaderLocked<'_>) -> Result {
         let max = self.left.min(NUMBERED_PER_LOCK);
         let entries = self.ids.slice_mut(self.entered, max);
         let nr = entries.len();
@@ -196,7 +199,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Enters the sub-buffer at this place of the ring, unless it has an entry.
-    fn enter_next(&mut self, cpu: &mut Cpu<'_>) -> Result {
+    fn enter_next(&mut self, cpu: &mut ReaderLocked<'_>) -> Result {
         let buffer = **cpu;
         let page = self.place.here(cpu)?.page();
         let (id, page) = (buffer.id_of(page), page.as_ptr());
@@ -218,7 +221,7 @@ impl<'a> Filling<'a> {
     }
 
     /// Enters the reader page, unless it has an entry.
-    fn enter_reader(&mut self, cpu: &mut Cpu<'_>) -> Result {
+    fn enter_reader(&mut self, cpu: &mut ReaderLocked<'_>) -> Result {
         let page = **cpu.follow(fields::cpu::READER_PAGE);
         let (id, page) = (cpu.id_of(page), page.as_ptr());
 
@@ -254,13 +257,12 @@ impl<'a> Filling<'a> {
     }
 
     /// Whether all sub-buffers have an entry. Otherwise begins another round.
-    fn end_round(&mut self, cpu: &mut Cpu<'_>) -> Result<bool> {
+    fn end_round(&mut self, cpu: &mut ReaderLocked<'_>) -> Result<bool> {
         if self.entered == self.len {
-            return if self.swapped || self.is_closed(cpu)? {
-                Ok(true)
-            } else {
-                Err(EIO)
-            };
+            // INVARIANT: There are as many entries as sub-buffers. None was there when it was
+            // entered, or the walk was at each once.
+            self.complete = self.swapped || self.is_closed(cpu)?;
+            return if self.complete { Ok(true) } else { Err(EIO) };
         }
         if !self.swapped_in_round {
             return Err(EIO);
@@ -276,7 +278,7 @@ impl<'a> Filling<'a> {
 
     /// Whether the walk has ended where it began, and has been there only once: the sub-buffer has
     /// kept its id.
-    fn is_closed(&mut self, cpu: &mut Cpu<'_>) -> Result<bool> {
+    fn is_closed(&mut self, cpu: &mut ReaderLocked<'_>) -> Result<bool> {
         let buffer = **cpu;
         let page = self.place.here(cpu)?.page();
 

@@ -73,6 +73,7 @@ use kernel::{
 use map_state::MapState;
 use raw::{
     Locked,
+    ReaderLocked,
     Shared, //
 };
 use reader_state::ReaderGuard;
@@ -90,7 +91,7 @@ const __LOG_PREFIX: &[u8] = b"ring_buffer_map\0";
 pub unsafe extern "C" fn rb_update_meta_page(cpu_buffer: *mut c::ring_buffer_per_cpu) {
     // SAFETY: By the safety requirements of this function. Any value may be stored under
     // `ReaderLock`.
-    let cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast())) };
+    let cpu = unsafe { ReaderLocked::assume(Shared::from_raw(cpu_buffer.cast()), None) };
 
     ReaderGuard::locked(cpu).publish();
 }
@@ -107,8 +108,8 @@ pub unsafe extern "C" fn rb_map_forget(cpu_buffer: *mut c::ring_buffer_per_cpu) 
     // with the release in the drop of `ResizeDisabled`.
     smp_mb(Read);
 
-    // SAFETY: By the safety requirements of this function.
-    let mut cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast())) };
+    // SAFETY: By the safety requirements of this function. `take_kept()` stores null only.
+    let mut cpu = unsafe { Locked::assume(Shared::from_raw(cpu_buffer.cast()), ()) };
 
     drop(MapState::take_kept(&mut cpu));
 }

@@ -12,5 +12,5 @@ use super::{
 };
 
 fn reader_without_lock(cpu: Shared<'_, ring_buffer_per_cpu>) {
-    ReaderGuard::locked(Locked::assume(cpu)).publish();
+    ReaderGuard::locked(Locked::assume(cpu, None)).publish();
 }

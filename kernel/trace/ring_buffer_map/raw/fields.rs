@@ -71,7 +71,10 @@ macro_rules! fields {
                         // the macro vouches for the lock.
                         Field {
                             offset,
-                            _type: fields!(@check $($check)?)(offset, |s: &$struct| &s.$($path).+),
+                            _type: fields!(@check $($check)?)(
+                                offset,
+                                |s: &$struct| &raw const s.$($path).+,
+                            ),
                         }
                     };
                 )*

@@ -7,6 +7,7 @@ use super::{
     IdLock,
     Locked,
     ReaderLock,
+    ReaderLocked,
     Shared, //
 };
 use crate::bindings::{
@@ -164,7 +165,7 @@ impl Drop for ResizeDisabled<'_> {
     }
 }
 
-impl Locked<'_, ring_buffer_per_cpu, ReaderLock> {
+impl<G> Locked<'_, ring_buffer_per_cpu, ReaderLock, G> {
     /// A sub-buffer of the ring: the head page, if the writer has not moved it since a reader last
     /// looked for it.
     pub(crate) fn ring_page(&mut self) -> RingPage<'_> {
@@ -202,7 +203,7 @@ impl<'a> Locked<'a, buffer_page, ReaderLock> {
         // SAFETY: The lock is held by the type invariants. The other bits are 0, and C does not
         // change them after it has made the sub-buffer. Nor is this a sub-buffer of a remote
         // buffer, by the invariants of `Shared`. `set_id()` stores an id only.
-        Ok(unsafe { Locked::assume(*self) })
+        Ok(unsafe { Locked::assume(*self, ()) })
     }
 
     /// The size of the sub-buffer's memory, in bytes.
@@ -349,6 +350,11 @@ impl<'a> RingPlace<'a> {
         }
     }
 
+    /// Whether it is a place of `cpu`.
+    pub(crate) fn is_in(&self, cpu: Shared<'_, ring_buffer_per_cpu>) -> bool {
+        self.resize.is_of(cpu)
+    }
+
     /// Gives back what disables resizing.
     pub(crate) fn into_resize(self) -> ResizeDisabled<'a> {
         self.resize
@@ -365,11 +371,8 @@ impl<'a> RingPlace<'a> {
     /// # Errors
     ///
     /// `EINVAL`: `cpu` is another buffer.
-    pub(crate) fn here<'l>(
-        &mut self,
-        cpu: &'l mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
-    ) -> Result<RingPage<'l>> {
-        if !self.resize.is_of(**cpu) {
+    pub(crate) fn here<'l>(&mut self, cpu: &'l mut ReaderLocked<'_>) -> Result<RingPage<'l>> {
+        if !self.is_in(**cpu) {
             return Err(EINVAL);
         }
         if self.page.is_null() || self.page == cpu.load(fields::cpu::READER_PAGE) {
@@ -382,7 +385,7 @@ impl<'a> RingPlace<'a> {
         // SAFETY: By the type invariants it is a sub-buffer of this buffer, which is not freed. The
         // `reader_lock` of the buffer is held for `'l`.
         Ok(RingPage(unsafe {
-            Locked::assume(Shared::from_raw(self.page))
+            Locked::assume(Shared::from_raw(self.page), ())
         }))
     }
 
@@ -391,7 +394,7 @@ impl<'a> RingPlace<'a> {
     /// # Errors
     ///
     /// `EINVAL`: `cpu` is another buffer.
-    pub(crate) fn next(&mut self, cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>) -> Result {
+    pub(crate) fn next(&mut self, cpu: &mut ReaderLocked<'_>) -> Result {
         let mut page = self.here(cpu)?;
 
         page.step();
@@ -409,7 +412,7 @@ impl<'a> RingPlace<'a> {
     #[inline(always)]
     pub(crate) fn number(
         &mut self,
-        cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
+        cpu: &mut ReaderLocked<'_>,
         first: usize,
         entries: &mut [Option<NonNull<buffer_page>>],
     ) -> Result {

@@ -4,8 +4,7 @@
 
 use super::{
     fields,
-    Locked,
-    ReaderLock,
+    ReaderLocked,
     Shared, //
 };
 use crate::bindings::{
@@ -88,15 +87,12 @@ impl<'a> AccessGuard<'a> {
     /// `rb_get_reader_page()`.
     ///
     /// Does nothing for the buffer of another CPU.
-    pub(crate) fn get_reader_page(
-        &self,
-        cpu: &mut Locked<'_, ring_buffer_per_cpu, ReaderLock>,
-    ) -> bool {
+    pub(crate) fn get_reader_page(&self, cpu: &mut ReaderLocked<'_>) -> bool {
         if cpu.as_ptr() != self.cpu.as_ptr() {
             return false;
         }
         // SAFETY: The buffer is valid and its `reader_lock` is held by the type invariants. `cpu`
-        // is borrowed exclusively, so no slice of the page that goes back to the writers exists.
+        // is borrowed exclusively, so nobody has bytes of the page that goes back to the writers.
         !unsafe { bindings::rb_map_get_reader_page(cpu.as_ptr()) }.is_null()
     }
 }

@@ -5,13 +5,16 @@
 use super::ReaderGuard;
 use crate::{
     bindings::ring_buffer_per_cpu,
-    events,
+    events::{
+        self,
+        Bytes, //
+    },
     raw::{
         fields,
         AccessGuard,
         Locked,
         ReaderIndex,
-        ReaderLock, //
+        ReaderLocked, //
     },
     reader_page::CompletePage, //
 };
@@ -64,7 +67,7 @@ struct Quiescent {
 
 /// A [`ReaderGuard`] that may consume events.
 ///
-/// What hands the reader page back to the writers takes `&mut self`. So no page, and no slice of
+/// What hands the reader page back to the writers takes `&mut self`. So no page, and no bytes of
 /// one, can be used after that.
 pub(crate) struct Consumer<'a> {
     reader: ReaderGuard<'a>,
@@ -90,7 +93,7 @@ impl<'a> Consumer<'a> {
     }
 
     #[inline(always)]
-    fn cpu(&mut self) -> &mut Locked<'a, ring_buffer_per_cpu, ReaderLock> {
+    fn cpu(&mut self) -> &mut ReaderLocked<'a> {
         &mut self.reader.cpu
     }
 
@@ -279,7 +282,7 @@ impl<'a> Consumer<'a> {
         let bytes = to.0.wrapping_sub(page.load(fields::page::READ) as usize);
         // SAFETY: The lock is held by the type invariants of `Locked`. An `EventIndex` is what may
         // be stored.
-        let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page) };
+        let mut page = unsafe { Locked::<_, ReaderIndex>::assume(*page, ()) };
 
         page.store(fields::page::READ, to.0 as u32);
         self.count_bytes(bytes);

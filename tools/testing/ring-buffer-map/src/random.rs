@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn a_walk_of_bytes_ends(bytes in vec(any::<u8>(), 0..4096), stamp: u64, max: usize) {
-        let walk = walk(&bytes, stamp, max);
+        let walk = walk(&bytes[..], stamp, max);
 
         prop_assert!(walk.entries <= max.min(bytes.len() / 4));
         prop_assert!(walk.length <= bytes.len());
@@ -57,7 +57,7 @@ proptest! {
     #[test]
     fn steps_find_what_a_walk_finds(words in words(), max in 1usize..100) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let whole = walk(&bytes, 7, usize::MAX);
+        let whole = walk(&bytes[..], 7, usize::MAX);
         let (mut at, mut entries, mut stamp) = (0, 0, 7);
 
         while at < bytes.len() {

@@ -21,7 +21,7 @@ fn header(type_len: u32, delta: u32) -> u32 {
 fn walked(words: &[u32], stamp: u64, max: usize) -> Walk {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
 
-    walk(&bytes, stamp, max)
+    walk(&bytes[..], stamp, max)
 }
 
 #[test]
