@@ -23,7 +23,7 @@ FIXTURE_VARIANT(time) {
 
 FIXTURE_VARIANT_ADD(time, page_begun) { .rounds = 1, .nr = 3 };
 FIXTURE_VARIANT_ADD(time, page_continued) { .rounds = 3, .nr = 3 };
-/* More than the kernel walks at a time. */
+/* More than the kernel walks at a time, if it has to walk. */
 FIXTURE_VARIANT_ADD(time, many_events) { .rounds = 1, .nr = 180 };
 
 FIXTURE_SETUP(time)
