@@ -10,7 +10,6 @@ use crate::{
 use std::io::Write;
 
 const TRACEFS: &str = "/sys/kernel/tracing";
-const PAGE: usize = 4096;
 pub const FDS: usize = 3;
 pub const VMAS: usize = 4;
 
@@ -45,6 +44,15 @@ struct Open {
     blocks: bool,
 }
 
+/// The type and the time of an event's header: bit fields, whose order is that of the bytes.
+fn header(word: u32) -> (u32, u32) {
+    if cfg!(target_endian = "little") {
+        (word & 31, word >> 5)
+    } else {
+        (word >> 27, word & ((1 << 27) - 1))
+    }
+}
+
 /// Clears what does not repeat in the events of a sub-buffer, or of as much of one as there is: the
 /// flag "somebody else wants this CPU", which a timer sets when it likes, and bytes that nobody has
 /// written to, in which there may be such a flag of an older event.
@@ -52,18 +60,18 @@ fn steady(page: &mut [u8]) {
     // NEED_RESCHED_LAZY, NEED_RESCHED, PREEMPT_RESCHED.
     const WANTED: u8 = 0x02 | 0x04 | 0x20;
     // Types below are fixed; those of events like system calls are above.
-    const FIXED: u8 = 30;
+    const FIXED: u16 = 30;
     let mut at = HEADER;
 
     while let Some(word) = page.get(at..at + 4) {
-        let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        let (kind, delta) = header(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
         let sized = || {
             let len = page.get(at + 4..at + 8)?;
-            Some(4 + u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize)
+            Some(4 + u32::from_ne_bytes([len[0], len[1], len[2], len[3]]) as usize)
         };
-        let (body, len) = match word & 31 {
+        let (body, len) = match kind {
             30 | 31 => (None, Some(8)),
-            29 if word >> 5 == 0 => return,
+            29 if delta == 0 => return,
             29 => (None, sized()),
             0 => (Some(at + 8), sized()),
             words => (Some(at + 4), Some(4 + 4 * words as usize)),
@@ -72,14 +80,14 @@ fn steady(page: &mut [u8]) {
         let end = (at + len).min(page.len());
 
         // What was discarded has no content any more.
-        if word & 31 == 29 {
+        if kind == 29 {
             page[(at + 8).min(end)..end].fill(0);
         }
         if let Some(body) = body.filter(|body| body + 4 <= end) {
             // The flags of an event follow its type.
             page[body + 2] &= !WANTED;
             // sys_enter_getppid has a number of 4 bytes, and as many behind it.
-            if page[body] >= FIXED || page[body + 1] != 0 {
+            if u16::from_ne_bytes([page[body], page[body + 1]]) >= FIXED {
                 page[(body + 12).min(end)..end].fill(0);
             }
         }
@@ -178,8 +186,8 @@ impl Guest {
             stats: stats as Fd,
             fds: [None; FDS],
             partly: Default::default(),
-            subbuf: PAGE,
-            sizes: [PAGE; FDS],
+            subbuf: sys::page(),
+            sizes: [sys::page(); FDS],
             vmas: [None; VMAS],
             buffer: vec![0; BUFFER],
             payload: (0..8192u32).map(|i| (i * 7 + (i >> 8)) as u8).collect(),
@@ -304,7 +312,7 @@ impl Guest {
             }
             // A part of a mapping is unmapped, or mapped over: both would split it.
             "cut" | "over" => {
-                let (from, len) = (arg(2)? * PAGE, arg(3)? * PAGE);
+                let (from, len) = (arg(2)? * sys::page(), arg(3)? * sys::page());
                 let vma = vma?;
                 if len == 0 || from + len > vma.len {
                     return None;
@@ -346,14 +354,14 @@ impl Guest {
             // These must leave the mapping as it is.
             name @ ("shrink" | "grow" | "dup" | "dontunmap" | "movepart" | "stay") => {
                 let vma = vma?;
-                let pages = arg(2)? * PAGE;
+                let pages = arg(2)? * sys::page();
                 let may_move = libc::MREMAP_MAYMOVE;
                 let (len, addr) = (vma.len, vma.addr);
                 let result = match name {
                     "shrink" if pages >= len => return None,
                     "shrink" => sys::mremap(addr, len, len - pages, 0, 0),
                     "grow" => sys::mremap(addr, len, len + pages, may_move, 0),
-                    "dup" => sys::mremap(addr, 0, pages.max(PAGE), may_move, 0),
+                    "dup" => sys::mremap(addr, 0, pages.max(sys::page()), may_move, 0),
                     "stay" => sys::mremap(addr, len, len, may_move, 0),
                     "dontunmap" => {
                         sys::mremap(addr, len, len, may_move | libc::MREMAP_DONTUNMAP, 0)
@@ -374,7 +382,7 @@ impl Guest {
             }
             "prot" => {
                 let vma = vma?;
-                let len = if arg(3)? == 0 { vma.len } else { PAGE };
+                let len = if arg(3)? == 0 { vma.len } else { sys::page() };
                 let result = sys::mprotect(vma.addr, len, number(2)? as i32);
                 if result >= 0 {
                     sys::mprotect(vma.addr, len, libc::PROT_READ);
@@ -508,7 +516,7 @@ impl Guest {
                     self.ordered = true;
                     let path = format!("{}/buffer_subbuf_size_kb", self.dir);
                     let kb = std::fs::read_to_string(path).unwrap_or_default();
-                    self.subbuf = kb.trim().parse().map_or(PAGE, |kb: usize| kb * 1024);
+                    self.subbuf = kb.trim().parse().map_or(sys::page(), |kb: usize| kb * 1024);
                     // On both, a loss that nobody has reported still counts, too. The page that is
                     // then read is the writer's, which C warns of.
                     let mut state = State::default();
@@ -548,14 +556,22 @@ impl Guest {
 
     /// The size of all that can be mapped.
     fn full_len(open: Open) -> Result<usize, i64> {
-        let addr = sys::mmap(None, PAGE, libc::PROT_READ, libc::MAP_SHARED, open.fd, 0);
+        let addr = sys::mmap(
+            None,
+            sys::page(),
+            libc::PROT_READ,
+            libc::MAP_SHARED,
+            open.fd,
+            0,
+        );
         if addr < 0 {
             return Err(addr);
         }
+        let meta = addr as usize;
         // SAFETY: The page was mapped just now.
-        let (sizes, subbufs) = unsafe { (sys::word(addr as usize), sys::word(addr as usize + 8)) };
-        sys::munmap(addr as usize, PAGE);
-        Ok((sizes as u32 as usize) + (subbufs as u32 as usize) * ((subbufs >> 32) as usize))
+        let [first, size, subbufs] = [0, 8, 12].map(|at| unsafe { sys::word(meta + at) } as usize);
+        sys::munmap(meta, sys::page());
+        Ok(first + size * subbufs)
     }
 
     fn map(
@@ -578,7 +594,7 @@ impl Guest {
             }
             self.vmas[slot] = Some(Vma {
                 addr: addr as usize,
-                len: len.next_multiple_of(PAGE),
+                len: len.next_multiple_of(sys::page()),
                 offset,
             });
         }
@@ -667,14 +683,18 @@ impl Guest {
         let mut state = State::default();
         self.now = self.statistics(&mut state);
 
-        let Some(meta) = self.view(0, PAGE) else {
+        let Some(meta) = self.view(0, sys::page()) else {
             return state;
         };
         for (field, offset, size) in META {
             // SAFETY: The fields are in this page.
-            let value = unsafe { sys::word(meta.addr + offset) };
-            let mask = if size == 4 { u32::MAX.into() } else { u64::MAX };
-            state.set(field, Some(value & mask));
+            let value = unsafe {
+                match size {
+                    4 => sys::word(meta.addr + offset).into(),
+                    _ => sys::long(meta.addr + offset),
+                }
+            };
+            state.set(field, Some(value));
         }
 
         let get = |field| state.get(field).unwrap_or(0) as usize;
@@ -696,7 +716,7 @@ impl Guest {
         unsafe { sys::copy(addr, &mut bytes) };
         let word = |at: usize| {
             let word = bytes.get(at..at + 8)?.try_into().ok()?;
-            Some(u64::from_le_bytes(word))
+            Some(u64::from_ne_bytes(word))
         };
         let (stamp, commit) = (word(0).unwrap_or(0), word(8).unwrap_or(0));
         let end = HEADER + (commit & SIZE_MASK) as usize;
@@ -711,18 +731,17 @@ impl Guest {
 
     /// The content of a mapping, up to where each sub-buffer is written.
     fn scan(&self, vma: Vma) -> String {
-        let Some(meta) = self.view(0, PAGE) else {
+        let Some(meta) = self.view(0, sys::page()) else {
             return "0".to_owned();
         };
         // SAFETY: The sizes are in this page.
-        let (first, size) = unsafe { (sys::word(meta.addr), sys::word(meta.addr + 8)) };
-        let (first, size) = (first as u32 as usize, size as u32 as usize);
+        let [first, size] = [0, 8].map(|at| unsafe { sys::word(meta.addr + at) } as usize);
         let mut scan = Scan {
             meta: 0,
             first: 0,
             subbufs: Vec::new(),
         };
-        let mut at = vma.offset.next_multiple_of(size.max(PAGE));
+        let mut at = vma.offset.next_multiple_of(size.max(sys::page()));
 
         while at + size <= vma.offset + vma.len {
             let addr = vma.addr + at - vma.offset;
@@ -735,9 +754,9 @@ impl Guest {
                 scan.subbufs.push(hash(all.as_flattened()));
             } else {
                 // The meta-page is in the transcript. Behind it, there is nothing.
-                let mut padding = vec![0; size - PAGE];
+                let mut padding = vec![0; size - sys::page()];
                 // SAFETY: This is within the mapping, by the condition of the loop.
-                unsafe { sys::copy(addr + PAGE, &mut padding) };
+                unsafe { sys::copy(addr + sys::page(), &mut padding) };
                 scan.meta = hash(&padding);
             }
             at += size;

@@ -16,6 +16,13 @@ pub type Fd = c_int;
 /// `TRACE_MMAP_IOCTL_GET_READER`.
 pub const GET_READER: u64 = 0x5220;
 
+/// The size of a page, in bytes.
+pub fn page() -> usize {
+    // SAFETY: It takes a number and returns one.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).expect("a size")
+}
+
 /// Success, or the errno of a call that returned `result`.
 fn outcome(result: i64) -> i64 {
     if result < 0 {
@@ -117,16 +124,28 @@ pub unsafe fn copy(addr: usize, into: &mut [u8]) {
     unsafe { ptr::copy_nonoverlapping(addr as *const u8, into.as_mut_ptr(), into.len()) };
 }
 
-/// A mapped word.
+/// A mapped number of 32 bits.
 ///
 /// # Safety
 ///
 /// As for [`copy`].
-pub unsafe fn word(addr: usize) -> u64 {
+pub unsafe fn word(addr: usize) -> u32 {
+    let mut bytes = [0; 4];
+    // SAFETY: By the requirements of this function.
+    unsafe { copy(addr, &mut bytes) };
+    u32::from_ne_bytes(bytes)
+}
+
+/// A mapped number of 64 bits.
+///
+/// # Safety
+///
+/// As for [`copy`].
+pub unsafe fn long(addr: usize) -> u64 {
     let mut bytes = [0; 8];
     // SAFETY: By the requirements of this function.
     unsafe { copy(addr, &mut bytes) };
-    u64::from_le_bytes(bytes)
+    u64::from_ne_bytes(bytes)
 }
 
 /// Moves up to `len` bytes into a pipe, and from there into `into`, which has room for a full pipe.

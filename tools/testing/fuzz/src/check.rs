@@ -8,7 +8,7 @@ use crate::{
     plan::Reading,
     shared::{CPUS, Shared},
     stream::View,
-    sys::{self, Area, Errno, PAGE},
+    sys::{self, Area, Errno},
     worker::Worker,
 };
 use std::{fs, io::Read};
@@ -194,7 +194,7 @@ pub fn free(shared: &Shared) -> Result<()> {
     }
     for cpu in 0..CPUS {
         let file = within("open", instance.open(cpu, "trace_pipe_raw", false))?;
-        let area = within("map afterwards", Area::new(&file, PAGE, 0))?;
+        let area = within("map afterwards", Area::new(&file, sys::page(), 0))?;
         within("GET_READER afterwards", sys::get_reader(&file))?;
         within("unmap afterwards", area.unmap())?;
         let unmapped = sys::get_reader(&file) == Err(Errno(libc::ENODEV));

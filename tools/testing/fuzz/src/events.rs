@@ -29,6 +29,15 @@ fn word(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
     Ok(u32::from_ne_bytes(word.try_into().map_err(|_| Malformed)?))
 }
 
+/// The type and the time of an event's header: bit fields, whose order is that of the bytes.
+fn header(word: u32) -> (u32, u32) {
+    if cfg!(target_endian = "little") {
+        (word & 31, word >> 5)
+    } else {
+        (word >> 27, word & ((1 << 27) - 1))
+    }
+}
+
 fn text_number(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(TEXT.as_bytes())?.get(..8)?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -39,11 +48,10 @@ impl Types {
     pub fn walk(self, data: &[u8], numbers: &mut Vec<u32>) -> Result<(), Malformed> {
         let mut at = 0;
         while at < data.len() {
-            let header = word(data, at)?;
-            let kind = header & 31;
+            let (kind, delta) = header(word(data, at)?);
             let (body, end) = match kind {
                 // Nothing but padding up to the end.
-                PADDING if header >> 5 == 0 => return Ok(()),
+                PADDING if delta == 0 => return Ok(()),
                 0 | PADDING => (at + 8, at + 4 + word(data, at + 4)? as usize),
                 PADDING..=TIME_STAMP => (at + 8, at + 8),
                 words => (at + 4, at + 4 + words as usize * 4),

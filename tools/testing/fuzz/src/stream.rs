@@ -5,7 +5,7 @@
 use crate::{
     events::{HEADER, Malformed, SIZE_MASK, Types},
     instance::Instance,
-    sys::{self, Area, Errno, PAGE, Result},
+    sys::{self, Area, Errno, Result},
 };
 use std::{collections::HashMap, fs::File};
 
@@ -37,7 +37,7 @@ pub struct Counters {
 impl View {
     pub fn new(instance: &Instance, cpu: usize, block: bool) -> Result<Self> {
         let file = instance.open(cpu, "trace_pipe_raw", block)?;
-        let meta = Area::new(&file, PAGE, 0)?;
+        let meta = Area::new(&file, sys::page(), 0)?;
         let first = (meta.word(META_SIZES) & u64::from(u32::MAX)) as usize;
         let sizes = meta.word(META_SUBBUFS);
         let (subbuf, nr) = (sizes as u32 as usize, (sizes >> 32) as usize);

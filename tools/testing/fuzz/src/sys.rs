@@ -16,7 +16,12 @@ use std::{
 /// `TRACE_MMAP_IOCTL_GET_READER` of linux/trace_mmap.h.
 const GET_READER: libc::Ioctl = (b'R' as libc::Ioctl) << 8 | 0x20;
 
-pub const PAGE: usize = 4096;
+/// The size of a page, in bytes.
+pub fn page() -> usize {
+    // SAFETY: It takes a number and returns one.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
 
 /// The errno of a failed system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

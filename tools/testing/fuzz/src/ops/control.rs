@@ -7,7 +7,7 @@ use crate::{
     random::Random,
     shared::CPUS,
     stream::View,
-    sys::{self, Area, PAGE, Result},
+    sys::{self, Area, Result},
     worker::Worker,
 };
 use std::{io::Read, thread, time::Duration};
@@ -63,7 +63,7 @@ pub fn iterate(instance: &Instance, random: &mut Random) -> Result<()> {
         0 => instance.open(Worker::cpu(random), "trace", false)?,
         _ => instance.open(0, "../../trace", false)?,
     };
-    let mut bytes = vec![0; PAGE];
+    let mut bytes = vec![0; sys::page()];
     for _ in 0..random.range(1, 8) {
         if file.read(&mut bytes)? == 0 {
             break;
@@ -147,7 +147,7 @@ pub fn instance(worker: &mut Worker<'_>, random: &mut Random) -> Result<()> {
         2 | 3 => other.remove(),
         4 => {
             let file = other.open(Worker::cpu(random), "trace_pipe_raw", false)?;
-            let area = Area::new(&file, PAGE, 0)?;
+            let area = Area::new(&file, sys::page(), 0)?;
             sys::get_reader(&file)?;
             // It is in use as well.
             if other.remove().is_ok() {

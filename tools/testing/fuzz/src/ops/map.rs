@@ -4,7 +4,7 @@
 
 use crate::{
     random::Random,
-    sys::{self, Area, PAGE, Result},
+    sys::{self, Area, Result},
     worker::{Slot, Worker},
 };
 use std::{thread, time::Duration};
@@ -14,13 +14,13 @@ pub fn map(worker: &mut Worker<'_>, random: &mut Random) -> Result<()> {
     let instance = &worker.shared.instance;
     let file = instance.open(Worker::cpu(random), "trace_pipe_raw", false)?;
     let subbuf = if random.one_in(8) {
-        PAGE
+        sys::page()
     } else {
         instance.subbuf_size()?
     };
     let pages = random.below(4) as usize;
     let (offset, len) = match random.below(8) {
-        0..4 => (0, PAGE),
+        0..4 => (0, sys::page()),
         4 | 5 => (0, subbuf * (1 + pages)),
         6 => (subbuf, subbuf * (1 + pages)),
         _ => (subbuf * random.below(64) as usize, subbuf),
@@ -88,13 +88,13 @@ pub fn unmap_part(worker: &mut Worker<'_>, random: &mut Random) -> Result<()> {
     let Some(Slot { area, .. }) = slot(worker, random) else {
         return Ok(());
     };
-    if area.len() <= PAGE {
+    if area.len() <= sys::page() {
         return Ok(());
     }
     if moves {
-        area.move_part(PAGE)?;
+        area.move_part(sys::page())?;
     } else {
-        area.unmap_part(PAGE)?;
+        area.unmap_part(sys::page())?;
     }
     worker.allowed("a part of a mapping that goes");
     Ok(())
@@ -115,8 +115,8 @@ pub fn remap(worker: &mut Worker<'_>, random: &mut Random) -> Result<()> {
     };
     let len = area.len();
     match way {
-        0 => area.resize(len + PAGE)?,
-        1 if len > PAGE => area.resize(len - PAGE)?,
+        0 => area.resize(len + sys::page())?,
+        1 if len > sys::page() => area.resize(len - sys::page())?,
         1 => return area.resize(len),
         _ => {
             area.duplicate()?;

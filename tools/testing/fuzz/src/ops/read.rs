@@ -7,7 +7,7 @@ use crate::{
     random::Random,
     shared::Shared,
     stream::View,
-    sys::{self, PAGE, Result},
+    sys::{self, Result},
     worker::Worker,
 };
 use std::{io::Read, thread, time::Duration};
@@ -73,7 +73,7 @@ pub fn read(worker: &mut Worker<'_>, random: &mut Random) -> Result<()> {
     let mut bytes = vec![0; LARGEST];
     let len = match random.below(4) {
         0 => random.range(1, 400) as usize,
-        1 => PAGE,
+        1 => sys::page(),
         _ => LARGEST,
     };
     let got = worker.waiting(|| file.read(&mut bytes[..len]))?;
