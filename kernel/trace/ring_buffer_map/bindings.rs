@@ -33,5 +33,5 @@ pub(crate) struct trace_array([u8; 0]);
 
 include!(concat!(
     env!("OBJTREE"),
-    "/kernel/trace/ring_buffer_map/bindings_generated.rs"
+    "/rust/bindings/ring_buffer_map_generated.rs"
 ));
