@@ -6,14 +6,19 @@
 # prints a byte. So a guest is booted, with a short limit, and the answer kept.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/env.sh"
 
 limit=10
 cache=$BUILD/kvm
+if [ "$VM_ARCH" != "$(uname -m | sed 's/aarch64/arm64/; s/s390x/s390/')" ]; then
+	echo tcg
+	exit
+fi
 if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
 	echo tcg
 	exit
 fi
-host="$(qemu-system-x86_64 --version | head -n 1) $(cat /proc/sys/kernel/random/boot_id)"
+host="$("$EMULATOR" --version | head -n 1) $(cat /proc/sys/kernel/random/boot_id)"
 if [ "$(head -n 1 "$cache" 2>/dev/null)" = "$host" ]; then
 	tail -n 1 "$cache"
 	exit

@@ -18,22 +18,46 @@ CLIPPY_DRIVER=/usr/bin/clippy-driver
 BINDGEN=$BUILD/tools/bin/bindgen
 export PATH LIBCLANG_PATH CARGO RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN
 
-# The machine to build a kernel for, and the path of its image.
-VM_ARCH=${VM_ARCH:-${ARCH:-x86_64}}
-kmake_arch=(ARCH="$VM_ARCH")
+# The machine: its files arch/NAME.sh, which says the following, and
+# arch/NAME.config.
+#
+#   KERNEL_ARCH   its name in the kernel, and IMAGE, what is built there
+#   DEBIAN_ARCH   its name in Debian, and DEBIAN_SUITE, if it is in this one only
+#   RUST_TARGET   its name in Rust, and CROSS, the prefix of its C compiler
+#   EMULATOR      the program that emulates it; none: the kernel is a program
+#   TTY_OUT, TTY_STATUS   where a guest prints, and the status of its command
+#   arch_packages what install.sh installs for it
+VM_ARCH=${ARCH:-${VM_ARCH:-x86_64}}
 case $VM_ARCH in
-x86 | x86_64)
-	VM_ARCH=x86_64
-	IMAGE=arch/x86/boot/bzImage
-	;;
-um)
-	IMAGE=linux
-	# That of LLVM does not take a static image.
-	kmake_arch+=(OBJCOPY=objcopy)
-	;;
-*) die "ARCH=$VM_ARCH is unknown: x86_64 or um" ;;
+x86) VM_ARCH=x86_64 ;;
+aarch64) VM_ARCH=arm64 ;;
+s390x) VM_ARCH=s390 ;;
+riscv64) VM_ARCH=riscv ;;
 esac
 export VM_ARCH
+CROSS='' EMULATOR='' DEBIAN_SUITE='' IMAGE=''
+kmake_arch=()
+if ! [[ $VM_ARCH =~ ^[a-z0-9_]+$ ]] || ! [ -f "$VM/arch/$VM_ARCH.sh" ]; then
+	die "ARCH=$VM_ARCH is unknown: there is $(cd "$VM/arch" && echo ./*.sh | sed 's,\./,,g; s,\.sh,,g')"
+fi
+# shellcheck source=/dev/null
+. "$VM/arch/$VM_ARCH.sh"
+kmake_arch+=(ARCH="$KERNEL_ARCH")
+
+# The kernel's compiler. Rust is what it is.
+COMPILER=${COMPILER:-clang}
+case $COMPILER in
+clang) kmake_arch+=(LLVM=1) ;;
+gcc | gcc-[1-9]*)
+	kmake_arch+=(CROSS_COMPILE="$CROSS" CC="$CROSS$COMPILER")
+	;;
+*) die "COMPILER=$COMPILER is unknown: clang, gcc or gcc-N" ;;
+esac
+export COMPILER
+
+# Where what was built for this machine is. The kernels name theirs themselves.
+ARCH_BUILD=$BUILD
+[ "$VM_ARCH" = x86_64 ] || ARCH_BUILD=$BUILD/$VM_ARCH
 
 # Flags that a user keeps for other projects would change what is built here,
 # and what make(1) passes down is for this project's Makefile, not the kernel's.
@@ -47,7 +71,7 @@ JOBS=$(nproc)
 # kmake ARGUMENTS: make in the composed tree.
 LINUX=$BUILD/linux
 kmake() {
-	make -C "$LINUX" -j"$JOBS" LLVM=1 "${kmake_arch[@]}" \
+	make -C "$LINUX" -j"$JOBS" "${kmake_arch[@]}" \
 		RUSTC="$RUSTC" RUSTDOC="$RUSTDOC" RUSTFMT="$RUSTFMT" \
 		CLIPPY_DRIVER="$CLIPPY_DRIVER" BINDGEN="$BINDGEN" \
 		RUST_LIB_SRC="$("$RUSTC" --print sysroot)/lib/rustlib/src/rust/library" \
@@ -57,15 +81,22 @@ kmake() {
 # static_programs FOLDER: builds the Cargo project there, static, so that its
 # programs run in a guest, too. Prints the folder that they are in.
 static_programs() {
-	local target=x86_64-unknown-linux-gnu name log
+	local name log linker std=()
 	name=$(basename "$1")
 	log=$LOGS/$name.log
+	# Rust's library for another machine is compiled from Debian's sources.
+	if [ -n "$CROSS" ]; then
+		std=('-Zbuild-std=std,panic_abort')
+		linker=${RUST_TARGET^^}
+		linker=CARGO_TARGET_${linker//-/_}_LINKER=${CROSS}gcc
+	fi
 	say "building $name (log: $log)"
-	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$BUILD/ringmap \
-		"$CARGO" build --release --locked --target "$target" \
+	env ${linker:+"$linker" RUSTC_BOOTSTRAP=1} RUSTFLAGS='-C target-feature=+crt-static' \
+		CARGO_TARGET_DIR="$BUILD/ringmap" \
+		"$CARGO" build "${std[@]}" --release --locked --target "$RUST_TARGET" \
 		--manifest-path "$TOP/$1/Cargo.toml" >"$log" 2>&1 </dev/null || {
 		tail -n 30 "$log" >&2
 		die "$1 does not build (log: $log)"
 	}
-	echo "$BUILD/ringmap/$target/release"
+	echo "$BUILD/ringmap/$RUST_TARGET/release"
 }

@@ -9,7 +9,7 @@ output=$1
 shift
 root=$output.d
 mkdir -p "$root/bin"
-busybox=$(command -v busybox) || die "no busybox: install busybox-static"
+busybox=$("$VM/busybox.sh")
 cp "$busybox" "$root/bin/busybox"
 cp "$VM/init" "$root/init"
 for file; do

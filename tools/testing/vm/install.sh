@@ -3,6 +3,9 @@
 # install.sh [PACKAGE...]: installs what building and booting need, on Debian 12
 # or 13, and PACKAGEs.
 #
+#   ARCH=NAME       also what this machine needs: arch/*.sh
+#   CONFIG=distro   also what this configuration needs
+#
 # Nothing to do takes no time and no network. Otherwise as root, or with sudo.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,9 +18,12 @@ packages=(
 	rustc-web rust-web-src cargo-web rustfmt-web rust-web-clippy
 	gcc libc6-dev make patch flex bison bc cpio kmod perl rsync util-linux
 	xz-utils libelf-dev libssl-dev
-	qemu-system-x86 busybox-static trace-cmd shellcheck ca-certificates
+	busybox-static trace-cmd shellcheck ca-certificates
+	"${arch_packages[@]}"
 	"$@"
 )
+# Debian's own configuration has type information for BPF.
+[ "${CONFIG:-}" != distro ] || packages+=(pahole)
 
 missing=()
 for package in "${packages[@]}"; do

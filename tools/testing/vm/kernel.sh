@@ -5,8 +5,10 @@
 #   IMPL=rust|c|c-fixed
 #                   which implementation of the mapping: the one option in which
 #                   the kernels differ. c-fixed is C with patches/fixes
-#   CONFIG=NAME     default, or default with config/NAME.config on top
-#   ARCH=x86_64|um  for which machine; um is a program (x86_64)
+#   CONFIG=NAME     default, or default with config/NAME.config on top, and
+#                   config/NAME.ARCH.config if there is one
+#   ARCH=NAME       for which machine: arch/*.sh; um is a program (x86_64)
+#   COMPILER=clang|gcc|gcc-N
 #   KERNEL_SRC=     see source.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -25,16 +27,27 @@ c-fixed)
 	;;
 *) die "IMPL=$IMPL is unknown: rust, c or c-fixed" ;;
 esac
-fragments=("$VM/config/default.config" "$VM/arch/$VM_ARCH.config")
+# A configuration that has a script is on top of what that prints.
+base=$VM/config/$CONFIG.sh
+fragments=()
+[ -x "$base" ] || fragments=("$VM/config/default.config" "$VM/arch/$VM_ARCH.config")
+[ "$COMPILER" = clang ] || fragments+=("$VM/compiler/gcc.config")
 [ "$CONFIG" = default ] || fragments+=("$VM/config/$CONFIG.config")
+[ ! -f "$VM/config/$CONFIG.$VM_ARCH.config" ] || fragments+=("$VM/config/$CONFIG.$VM_ARCH.config")
 for fragment in "${fragments[@]}"; do
 	[ -f "$fragment" ] ||
-		die "CONFIG=$CONFIG is unknown: there is $(cd "$VM/config" && echo ./*.config | sed 's,\./,,g; s,\.config,,g')"
+		die "CONFIG=$CONFIG is unknown: there is $(cd "$VM/config" && echo ./*.config | sed 's,[^ /]*\.[a-z0-9]*\.config,,g; s,\./,,g; s,\.config,,g; s,  *, ,g')"
 done
 
 suffix=$CONFIG
-[ "$VM_ARCH" = x86_64 ] || suffix=$CONFIG-$VM_ARCH
+[ "$VM_ARCH" = x86_64 ] || suffix+=-$VM_ARCH
+[ "$COMPILER" = clang ] || suffix+=-$COMPILER
+tool=$COMPILER
+[ "$COMPILER" = clang ] || tool=$CROSS$COMPILER
+command -v "$tool" >/dev/null ||
+	die "no $tool here: install it, or choose another COMPILER="
 out=$BUILD/kernel-$IMPL-$suffix
+# shellcheck disable=SC2153 # arch/NAME.sh says it.
 image=$out/$IMAGE
 log=$LOGS/kernel-$IMPL-$suffix.log
 
@@ -50,8 +63,10 @@ inputs() {
 	done
 	(cd "$TOP" && find "${folders[@]}" "${fragments[@]#"$TOP/"}" -type f ! -name '.*' "${others[@]}" -print0 |
 		LC_ALL=C sort -z | xargs -0 sha256sum)
+	[ ! -x "$base" ] || cat "$base"
 	"$RUSTC" --version
 	clang --version | head -n 1
+	[ "$COMPILER" = clang ] || "$tool" --version | head -n 1
 	echo "$option=$IMPL"
 }
 key=$(inputs | sha256sum)
@@ -100,8 +115,13 @@ configure() {
 	else
 		echo "# $option is not set"
 	fi >>"$out/fragment"
-	KCONFIG_ALLCONFIG=$out/fragment kmake O="$out" allnoconfig >"$log" 2>&1 </dev/null ||
-		fail "the kernel could not be configured"
+	if [ -x "$base" ]; then
+		"$base" >"$out/base.config" || die "no base for CONFIG=$CONFIG"
+		cat "$out/base.config" "$out/fragment" >"$out/.config"
+		kmake O="$out" olddefconfig
+	else
+		KCONFIG_ALLCONFIG=$out/fragment kmake O="$out" allnoconfig
+	fi >"$log" 2>&1 </dev/null || fail "the kernel could not be configured"
 	# Kconfig silently drops what it cannot have. Of two lines on one option,
 	# the last counts.
 	tac "$out/fragment" | awk '

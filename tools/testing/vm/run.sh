@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Boots a kernel, runs VM_CMD in it as root, passes its output and status on.
 #
-#   IMPL, CONFIG, KERNEL_SRC   which kernel: see kernel.sh
+#   IMPL, CONFIG, ARCH, COMPILER, KERNEL_SRC   which kernel: see kernel.sh
 #   KERNEL_IMAGE=/bzImage      this one, build nothing
 #   ACCEL=auto|kvm|tcg|mttcg|icount
 #                   tcg has one host thread, mttcg one for each CPU; icount is
@@ -26,6 +26,7 @@
 # (make reports each of them as "Error N" and itself exits with 2.)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/env.sh"
 
 IMPL=${IMPL:-rust}
 CONFIG=${CONFIG:-default}
@@ -39,15 +40,15 @@ read -r -a files <<<"${FILES:-}"
 for number in SMP MEM TIMEOUT; do
 	[[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "$number=${!number} is no positive number"
 done
-case ${ARCH:-x86_64} in
-x86 | x86_64) ;;
-*) die "ARCH=$ARCH is not booted here: x86_64 is, and make kernel builds um as well" ;;
-esac
 case $ACCEL in
 auto | kvm | tcg | mttcg | icount) ;;
 *) die "ACCEL=$ACCEL is unknown: auto, kvm, tcg, mttcg or icount" ;;
 esac
-command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64: run tools/testing/vm/install.sh"
+[ -z "$EMULATOR" ] || command -v "$EMULATOR" >/dev/null ||
+	die "no $EMULATOR for ARCH=$VM_ARCH: run make install ARCH=$VM_ARCH"
+
+[ -n "$EMULATOR" ] || [ "$ACCEL" = auto ] ||
+	die "ACCEL=$ACCEL: ARCH=$VM_ARCH is not emulated, it is a program; leave ACCEL out"
 
 if [ -n "${KERNEL_IMAGE:-}" ]; then
 	image=$KERNEL_IMAGE
@@ -56,11 +57,18 @@ if [ -n "${KERNEL_IMAGE:-}" ]; then
 else
 	image=$("$VM/kernel.sh" | tail -n 1)
 	label=$IMPL/$CONFIG
+	[ "$VM_ARCH" = x86_64 ] || label+=/$VM_ARCH
+	[ "$COMPILER" = clang ] || label+=/$COMPILER
 fi
 
 accel=$ACCEL
 why=
-if [ "$accel" = auto ]; then
+qemu=()
+if [ -z "$EMULATOR" ]; then
+	accel='a program'
+	[ "$SMP" = 1 ] || [ -z "$smp_given" ] || say "$VM_ARCH has one CPU: SMP=$SMP is not used"
+	SMP=1
+elif [ "$accel" = auto ]; then
 	accel=$("$VM/accel.sh" "$image")
 	[ "$accel" = kvm ] || why=' (no working KVM here)'
 elif [ "$accel" = kvm ] && ! [ -w /dev/kvm ]; then
@@ -75,22 +83,6 @@ icount)
 	SMP=1
 	qemu=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off')
 	;;
-esac
-
-# The rate of the guest's clock, which it cannot measure: see tsc-khz.c.
-clock=
-case $accel in
-tcg | mttcg)
-	tool=$BUILD/tools/bin/tsc-khz
-	if [ ! -x "$tool" ] && [ "$(uname -m)" = x86_64 ]; then
-		mkdir -p "$BUILD/tools/bin"
-		gcc -O2 -o "$tool.$$" "$VM/tsc-khz.c" ||
-			die "cannot compile tsc-khz.c: run tools/testing/vm/install.sh"
-		mv "$tool.$$" "$tool"
-	fi
-	[ ! -x "$tool" ] || clock=tsc_early_khz=$("$tool")
-	;;
-icount) clock=tsc_early_khz=1000000 ;;
 esac
 
 tmp=$(mktemp -d)
@@ -109,33 +101,38 @@ trap 'exit 130' INT TERM HUP
 find "$LOGS" -name 'vm-*.log' -mtime +7 -delete
 log=${VM_LOG:-$LOGS/vm-$IMPL-$CONFIG-$(date +%Y%m%d-%H%M%S)-$$.log}
 : >"$log"
-# With five-level page tables, KASAN takes any address for a wild one in an
-# interrupt that comes while the kernel reads the features of the boot CPU.
-cpu=max
-[ "$CONFIG" = default ] || cpu=max,la57=off
-# shellcheck disable=SC2054 # These commas are the emulator's.
-# The BIOS's table of CPUs, all that a kernel without ACPI has, lists sockets.
-# On a busy host the timer may be late for the check of its interrupt, at boot.
-qemu=(qemu-system-x86_64 "${qemu[@]}" -nodefaults -no-user-config -display none -no-reboot -nic none
-	-cpu "$cpu" -smp "$SMP,sockets=$SMP,cores=1,threads=1" -m "$MEM" -kernel "$image" -initrd "$tmp/initramfs"
-	-append "console=ttyS0 panic=-1 tsc=reliable no_timer_check $clock ${APPEND:-}"
-	-serial "file:$log" -chardev stdio,id=out,signal=off -serial chardev:out -serial "file:$tmp/status")
-[ -z "${MEM_FILE:-}" ] || qemu+=(-machine memory-backend=memory
-	-object "memory-backend-file,id=memory,size=${MEM}M,mem-path=$MEM_FILE,share=on")
+errors=$tmp/errors
+if [ -n "$EMULATOR" ]; then
+	arch_machine
+	# shellcheck disable=SC2054 # These commas are the emulator's.
+	command=("$EMULATOR" "${qemu[@]}" "${machine[@]}"
+		-nodefaults -no-user-config -display none -no-reboot -nic none
+		-m "$MEM" -kernel "$image" -initrd "$tmp/initramfs"
+		-chardev stdio,id=out,signal=off -chardev "file,id=status,path=$tmp/status")
+	[ -z "${MEM_FILE:-}" ] || command+=(-machine memory-backend=memory
+		-object "memory-backend-file,id=memory,size=${MEM}M,mem-path=$MEM_FILE,share=on")
+	# Words that the kernel does not know are variables of init.
+	command+=(-append "$append panic=-1 tty_out=$TTY_OUT tty_status=$TTY_STATUS ${APPEND:-}")
+else
+	[ -z "${MEM_FILE:-}" ] || die "MEM_FILE: ARCH=$VM_ARCH cannot keep its memory in a file"
+	arch_command
+	read -r -a words <<<"$append panic=-1 tty_out=$TTY_OUT tty_status=$TTY_STATUS ${APPEND:-}"
+	command+=("${words[@]}")
+fi
 
 say "$label, $accel$why, $SMP CPUs, $MEM MiB; kernel log: $log"
 hung=0
 emulator=0
 if [ -n "${VM_CMD+set}" ]; then
 	# In the background, so that a signal to this script is seen at once.
-	timeout -k 5 "$TIMEOUT" "${qemu[@]}" </dev/null 2>"$tmp/errors" &
+	timeout -k 5 "$TIMEOUT" "${command[@]}" </dev/null 2>>"$errors" 3>>"$tmp/status" &
 	guest=$!
 	wait "$guest" || emulator=$?
 	guest=
 	[ $emulator != 124 ] && [ $emulator != 137 ] || hung=1
 else
 	saved_tty=$(stty -g 2>/dev/null || true)
-	"${qemu[@]}" 2>"$tmp/errors" || emulator=$?
+	"${command[@]}" 2>>"$errors" 3>>"$tmp/status" || emulator=$?
 fi
 
 status=$(sed -n 's/^status \([0-9]*\).*/\1/p' "$tmp/status" 2>/dev/null | tail -n 1 || true)
@@ -145,7 +142,7 @@ if [ -z "$status" ] && [ $hung = 1 ]; then
 	say "the guest did not end in $TIMEOUT s, and was ended${warning:+; it said: $warning} (kernel log: $log)"
 	exit 124
 elif [ -z "$status" ] && [ $emulator != 0 ]; then
-	say "the emulator failed with status $emulator: $(head -n 1 "$tmp/errors") (kernel log: $log)"
+	say "the emulator failed with status $emulator: $(head -n 1 "$errors") (kernel log: $log)"
 	exit 123
 elif [ -z "$status" ]; then
 	say "the guest died${warning:+: $warning} (kernel log: $log)"

@@ -5,8 +5,7 @@
 #
 # KERNEL_SRC=/path    copy that tree (it is only read); otherwise Debian's
 #                     newest source package of the version the patches fit.
-# DEBIAN_MIRROR=URI   take the package from there, not from where this machine
-#                     takes its own.
+# DEBIAN_MIRROR=URI   see download.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/stage.sh"
@@ -65,35 +64,15 @@ copy_tree() {
 newest_package() { find -H "$download" -maxdepth 1 -name "${name}_*.deb" | sort -V | tail -n 1; }
 
 download_package() {
-	local uri lists log apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local rc=0
 	command -v apt-get >/dev/null ||
 		die "no apt-get here: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
-	uri=$("$VM/mirror.sh") ||
-		die "no mirror to download from: name one with DEBIAN_MIRROR=, or a tree with KERNEL_SRC="
 	need_space 600 "the source package"
-	# A list of our own leaves the machine's suites as they are.
-	lists=$download/apt
-	log=$LOGS/download.log
-	rm -rf "$lists" "$download/partial"
-	mkdir -p "$lists/lists/partial" "$lists/archives/partial" "$download/partial"
-	echo "deb [signed-by=$keyring] $uri $suite main" >"$lists/sources.list"
-	apt=(apt-get -q -o Dir::State::Lists="$lists/lists" -o Dir::Cache="$lists"
-		-o Dir::Etc::SourceList="$lists/sources.list" -o Dir::Etc::SourceParts=/dev/null
-		-o APT::Sandbox::User="$(id -un)" -o APT::Update::Error-Mode=any -o Acquire::Retries=3
-		-o Acquire::Languages=none)
 	say "downloading $name (about 160 MB)"
-	"${apt[@]}" update >"$log" 2>&1 </dev/null || {
-		grep -E '^[EW]:' "$log" | head -n 2 >&2 || true
-		die "cannot read $suite from the Debian mirror (log: $log): check the network, or give a tree with KERNEL_SRC="
-	}
-	apt-cache "${apt[@]:2}" show "$name" >/dev/null 2>&1 ||
+	"$VM/download.sh" "$name" "$suite" || rc=$?
+	[ $rc != 3 ] ||
 		die "$name is not in $suite any more: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
-	(cd "$download/partial" && "${apt[@]}" download "$name") >>"$log" 2>&1 </dev/null || {
-		grep -E '^[EW]:' "$log" | head -n 2 >&2 || true
-		die "the download of $name failed (log: $log): check the network, then run this again"
-	}
-	mv "$download"/partial/"${name}"_*.deb "$download/"
-	rm -rf "$lists" "$download/partial"
+	[ $rc = 0 ] || die "no $name: run this again, or give a tree with KERNEL_SRC=/path/to/linux"
 }
 
 unpack_package() {

@@ -15,7 +15,7 @@ start() {
 	local impl=$1 name=$2 program=$3 options=$4
 	shift 4
 	VM_CMD="cd /tmp; $program $options; true"
-	guest "$impl" "$name" SMP=4 FILES="$BUILD/tests/$program" ALLOW_WARN=1 "$@"
+	guest "$impl" "$name" SMP=4 FILES="$ARCH_BUILD/tests/$program" ALLOW_WARN=1 "$@"
 	ending=
 	if [ "$guest_status" != 0 ]; then
 		ending=$(why)
@@ -66,7 +66,7 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/defects*_test.c; do
 	program=$(basename "$source" .c)
 	applies "$source" || continue
 	cases=$(sed -nE 's/^TEST(_F)?(_TIMEOUT|_SIGNAL)?\(([a-z0-9_]+, *)?([a-z0-9_]+).*/\4/p' "$source" | sort -u -V)
-	if [ ! -x "$BUILD/tests/$program" ]; then
+	if [ ! -x "$ARCH_BUILD/tests/$program" ]; then
 		not_ok "$program does not build"
 		continue
 	elif [ -z "$cases" ]; then

@@ -4,9 +4,9 @@
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
 
-for impl in rust c c-fixed; do
+for impl in $IMPLS; do
 	before=$results
-	programs $impl map_test '' map_test
+	programs "$impl" map_test '' map_test
 	# Its six cases, and the kernel log.
 	[ $((results - before)) = 7 ] || not_ok "$impl: map_test has $((results - before - 1)) results, not 6"
 done

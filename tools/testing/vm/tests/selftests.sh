@@ -17,12 +17,12 @@ for source in "$TOP"/tools/testing/selftests/ring-buffer/*_test.c; do
 done
 [ ${#groups[@]} -gt 0 ] || skip 'kselftests' 'there are none'
 
-for impl in rust c c-fixed; do
+for impl in $IMPLS; do
 	number=0
 	while IFS= read -r wants; do
 		number=$((number + 1))
 		read -r -a list <<<"${groups[$wants]}"
-		programs $impl "selftests-$number" "${wants#-}" "${list[@]}"
+		programs "$impl" "selftests-$number" "${wants#-}" "${list[@]}"
 	done < <(printf '%s\n' "${!groups[@]}" | LC_ALL=C sort)
 done
 finish

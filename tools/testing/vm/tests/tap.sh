@@ -3,6 +3,10 @@
 # How a suite reports, and how it runs things in a guest. To be sourced.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../env.sh"
+
+# The kernels that a suite is for, unless it compares them.
+IMPLS=${IMPLS:-rust c c-fixed}
 
 # What checks all of its accesses is larger, and this much slower.
 CONFIG=${CONFIG:-default}
@@ -11,6 +15,12 @@ if [ "$CONFIG" != default ]; then
 	slower=5
 	export MEM=${MEM:-2048}
 fi
+
+# So is a machine that an x86 host has to translate for.
+case $VM_ARCH in
+x86_64 | um) ;;
+*) slower=$((slower * 2)) ;;
+esac
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -154,8 +164,8 @@ programs() {
 	shift 3
 	VM_CMD='cd /tmp'
 	for program; do
-		[ -x "$BUILD/tests/$program" ] || continue
-		files="$files $BUILD/tests/$program"
+		[ -x "$ARCH_BUILD/tests/$program" ] || continue
+		files="$files $ARCH_BUILD/tests/$program"
 		VM_CMD="$VM_CMD
 printf '\n@@ %s begin\n' $program; $program; printf '\n@@ %s end %s\n' $program \$?"
 	done
@@ -163,7 +173,7 @@ printf '\n@@ %s begin\n' $program; $program; printf '\n@@ %s end %s\n' $program 
 true"
 	guest "$impl" "$name" SMP=4 ACCEL=auto FILES="$files" "${settings[@]}"
 	for program; do
-		if [ ! -x "$BUILD/tests/$program" ]; then
+		if [ ! -x "$ARCH_BUILD/tests/$program" ]; then
 			not_ok "$impl: $program: does not build"
 			continue
 		fi
@@ -185,7 +195,13 @@ true"
 #	 * vm: SMP=2 ACCEL=mttcg TIMEOUT=900 APPEND="reserve_mem=1M:4096:x"
 # Without it: SMP=4 ACCEL=auto TIMEOUT=240. With CONFIG=name, it is a test for
 # kernels of this configuration only. With SUITE=name, only this suite runs it.
-directive() { sed -n 's/^ \* vm: *//p' "$1" | head -n 1; }
+#
+# Memory at a fixed address is where the PC of QEMU has it.
+directive() {
+	local words=s/x/x/
+	[ "$VM_ARCH" = x86_64 ] || words='s/ memmap=[^ ]*//; s/ trace_instance=boot_fixed[^ "]*//'
+	sed -n 's/^ \* vm: *//p' "$1" | head -n 1 | sed "$words"
+}
 # applies FILE: whether it is a test for the kernels under test.
 applies() {
 	case " $(directive "$1") " in

@@ -19,7 +19,7 @@ cases=$(sed -nE 's/^TEST_F\(two_boots, ((d[0-9]+|control)_[a-z0-9_]+)\).*/\1/p' 
 # may decide where the kernel reserves the memory.
 start() {
 	VM_CMD='cd /tmp; two_boots_test; true'
-	guest "$1" "two-boots-$2" "${settings[@]}" FILES="$BUILD/tests/two_boots_test" \
+	guest "$1" "two-boots-$2" "${settings[@]}" FILES="$ARCH_BUILD/tests/two_boots_test" \
 		MEM_FILE="$scratch/memory" ALLOW_WARN=1
 	ending=
 	if [ "$guest_status" != 0 ]; then

@@ -36,8 +36,12 @@ guest c vm FILES=/nonexistent/file
 check 'a missing file is named' grep -q "no file '/nonexistent/file'" "$scratch/err"
 guest c vm ACCEL=warp
 check 'an unknown accelerator is refused' is "$guest_status" 1
-guest c vm ARCH=um
-check 'so is a machine that is not booted here' grep -q 'ARCH=um is not booted' "$scratch/err"
+guest c vm ARCH=mips
+check 'so is an unknown machine, with those there are' grep -q 'ARCH=mips is unknown: there is arm64' "$scratch/err"
+guest c vm COMPILER=tcc
+check 'and an unknown compiler' grep -q 'COMPILER=tcc is unknown' "$scratch/err"
+guest c vm ARCH=um ACCEL=icount
+check 'a kernel that is a program has no emulation' grep -q 'is not emulated' "$scratch/err"
 
 # shellcheck disable=SC2317 # Called by check.
 # warns LINE: does a log with this line count as a warning?

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Prints the path of a static busybox for the machine ARCH: the installed one,
+# or what is in Debian's package for another machine.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/env.sh"
+
+if [ -z "$CROSS" ]; then
+	command -v busybox || die "no busybox: install busybox-static"
+	exit
+fi
+busybox=$ARCH_BUILD/busybox
+package() { find "$BUILD/download" -maxdepth 1 -name "busybox-static_*_$DEBIAN_ARCH.deb" 2>/dev/null | sort -V | tail -n 1; }
+if [ ! -x "$busybox" ]; then
+	take_lock
+	# shellcheck source=/dev/null
+	suite=${DEBIAN_SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+	if [ -z "$(package)" ]; then
+		say "downloading busybox-static for $DEBIAN_ARCH"
+		"$VM/download.sh" busybox-static "$suite" "$DEBIAN_ARCH" ||
+			die "Debian's $suite has no busybox-static for $DEBIAN_ARCH"
+	fi
+	mkdir -p "$ARCH_BUILD"
+	dpkg-deb --fsys-tarfile "$(package)" | tar -xO --wildcards '*bin/busybox' >"$busybox.tmp"
+	chmod 755 "$busybox.tmp"
+	mv "$busybox.tmp" "$busybox"
+fi
+echo "$busybox"
