@@ -5,9 +5,9 @@ VM := tools/testing/vm
 
 # What a user may set, handed to the scripts as it was written: make would
 # otherwise expand each $ in a command.
-VARIABLES := IMPL CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
+VARIABLES := IMPL IMPLS ARCH COMPILER CONFIG KERNEL_SRC KERNEL_IMAGE ACCEL SMP MEM APPEND TIMEOUT FILES ALLOW_WARN \
 	BUILD DEBIAN_MIRROR SUITES RECORD OPERATIONS SEED MUTANTS \
-	MINUTES ROUNDS SHRINK FUZZ_OPTIONS
+	MINUTES ROUNDS SHRINK FUZZ_OPTIONS CELLS
 $(foreach v,$(VARIABLES),$(if $(filter-out undefined,$(origin $(v))),$(eval export $(v))))
 ifneq ($(origin CMD),undefined)
 export VM_CMD := $(value CMD)
@@ -24,6 +24,7 @@ help:
 	@echo '  soak       A million random operations on both kernels, compared; goes on where it was'
 	@echo '  mutants    The strength of the tests: does one fail when the code is changed?'
 	@echo '  fuzz       Operations on one buffer from several threads at once, CONFIG=debug; goes on where it was'
+	@echo '  matrix     Every kernel of tools/testing/matrix/kernels.txt: a table; goes on where it was'
 	@echo '  vm         Boot a kernel and run CMD in it; a shell without CMD'
 	@echo '  bench      What the mapping costs, in C and in Rust: a table and a picture'
 	@echo '  kernel     Build a kernel, print its image last'
@@ -37,6 +38,8 @@ help:
 	@echo
 	@echo 'Variables (make vm IMPL=c CMD=...):'
 	@echo '  IMPL=rust|c|c-fixed      the implementation of the mapping (rust); c-fixed: patches/fixes in C'
+	@echo '  ARCH=x86_64|arm64|...    machine of kernel and guest, $(VM)/arch/*.sh'
+	@echo '  COMPILER=clang|gcc|gcc-N compiler of the kernel (clang)'
 	@echo '  CONFIG=default|...       kernel configuration, $(VM)/config/*.config'
 	@echo '  KERNEL_SRC=/path         your own kernel tree; it is copied, not changed'
 	@echo '  ACCEL=auto|kvm|tcg|mttcg|icount'
@@ -48,6 +51,8 @@ help:
 	@echo "  CMD='...'                what the guest runs, as root, with tracefs mounted"
 	@echo '  ALLOW_WARN=1             a kernel warning is printed, but no error'
 	@echo '  SUITES="host vm"         of make test, these only'
+	@echo '  IMPLS="rust c"           of make test, these kernels only, where a suite allows it'
+	@echo '  CELLS="arm64 gcc"        of make matrix, the kernels with one of these words only'
 	@echo '  C_IMPL=c|c-fixed         of make bench: the C kernel without the fixes, or with them (c)'
 	@echo '  RECORD=1                 of make bench: keep the figures, for the gate of make test'
 	@echo '  OPERATIONS=n SEED=n      of make soak: how many, and to begin again with this seed'
@@ -93,6 +98,10 @@ soak: install
 .PHONY: mutants
 mutants: install
 	@tools/testing/mutants/mutants.sh
+
+.PHONY: matrix
+matrix: install
+	@tools/testing/matrix/matrix.sh
 
 .PHONY: fuzz
 fuzz: install
