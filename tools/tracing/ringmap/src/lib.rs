@@ -9,6 +9,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`tracefs`] | finds tracefs, its instances and their control files |
+//! | [`undo`] | the steps back, also by another process |
 //! | [`mapping`] | the two memory mappings and `GET_READER`; the only module with `unsafe` code |
 //! | [`reader`] | turns `GET_READER` into sub-buffers: each event once, losses as values |
 //! | [`event`] | walks the events of a sub-buffer |
@@ -67,5 +68,6 @@ pub mod reader;
 pub mod stream;
 pub mod tracedat;
 pub mod tracefs;
+pub mod undo;
 
 pub use error::{Error, Result};
