@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::select::Near;
+
 /// An error of this crate. Each message says what happened and, where there is something to do,
 /// what to do.
 #[derive(Debug, thiserror::Error)]
@@ -15,11 +17,11 @@ pub enum Error {
     NoTracefs(PathBuf),
 
     /// The caller may not use tracefs.
-    #[error("{0}: permission denied: tracing is for root, run this as root (sudo)")]
+    #[error("{0}: permission denied")]
     Permission(PathBuf),
 
     /// There is no tracing instance of that name.
-    #[error("no tracing instance '{name}': create it with 'mkdir {path}', or leave out --instance")]
+    #[error("no tracing instance '{name}': create it with 'mkdir {path}'")]
     NoInstance {
         /// The name that was asked for.
         name: String,
@@ -85,7 +87,7 @@ pub enum Error {
     CpuList(String),
 
     /// A recording cannot be written.
-    #[error("{path}: cannot be written: {source}; choose another file with --output")]
+    #[error("{path}: cannot be written: {source}")]
     Output {
         /// The file.
         path: PathBuf,
@@ -103,6 +105,49 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+
+    /// A text that selects no events.
+    #[error(
+        "'{0}' selects no events: write SYSTEM:EVENT or SYSTEM:EVENT:FILTER, both names may be globs"
+    )]
+    Selector(String),
+
+    /// There is no such event.
+    #[error("no event '{name}'{near}")]
+    NoEvent {
+        /// What was looked for.
+        name: String,
+        /// What may have been meant.
+        near: Near,
+    },
+
+    /// The kernel does not accept a filter.
+    #[error("{event}: filter '{filter}' refused: {reason}{near}")]
+    BadFilter {
+        /// The event.
+        event: String,
+        /// The filter.
+        filter: String,
+        /// What `error_log` says.
+        reason: String,
+        /// The field that may have been meant.
+        near: Near,
+    },
+
+    /// There is no such trace clock.
+    #[error("no trace clock '{clock}'{near} (there are {all})")]
+    NoClock {
+        /// What was looked for.
+        clock: String,
+        /// What may have been meant.
+        near: Near,
+        /// All that there are.
+        all: String,
+    },
+
+    /// There is no such process.
+    #[error("no such process: {0}")]
+    NoProcess(u32),
 }
 
 /// A result of this crate.

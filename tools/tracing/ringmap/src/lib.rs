@@ -9,6 +9,8 @@
 //! | module | does |
 //! |---|---|
 //! | [`tracefs`] | finds tracefs, its instances and their control files |
+//! | [`control`] | what an instance traces; puts back what was changed |
+//! | [`select`] | which events: `SYSTEM:EVENT:FILTER` |
 //! | [`undo`] | the steps back, also by another process |
 //! | [`mapping`] | the two memory mappings and `GET_READER`; the only module with `unsafe` code |
 //! | [`reader`] | turns `GET_READER` into sub-buffers: each event once, losses as values |
@@ -57,6 +59,7 @@
 compile_error!("ringmap needs 64-bit Linux: it reads 8-byte words of kernel memory in one load");
 
 pub mod account;
+pub mod control;
 pub mod cpulist;
 pub mod decode;
 pub mod error;
@@ -65,6 +68,7 @@ pub mod format;
 pub mod kernel;
 pub mod mapping;
 pub mod reader;
+pub mod select;
 pub mod stream;
 pub mod tracedat;
 pub mod tracefs;

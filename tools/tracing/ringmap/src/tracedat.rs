@@ -391,6 +391,6 @@ mod tests {
         let tracefs = Tracefs::at(dir.path()).unwrap();
         let instance = tracefs.instance(None).unwrap();
         let e = Recording::create("/nonexistent/file", &tracefs, &instance, 4096).unwrap_err();
-        assert!(e.to_string().contains("--output"), "{e}");
+        assert!(e.to_string().contains("/nonexistent/file"), "{e}");
     }
 }

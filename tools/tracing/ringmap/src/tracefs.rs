@@ -62,6 +62,37 @@ impl Tracefs {
         &self.root
     }
 
+    /// Where the instance of that name is, or would be.
+    pub fn instance_path(&self, name: &str) -> PathBuf {
+        self.root.join("instances").join(name)
+    }
+
+    /// The names of all instances but the top-level one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Permission`].
+    pub fn instances(&self) -> Result<Vec<String>> {
+        let path = self.root.join("instances");
+        let fail = |e| Error::io("read", &path, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&path).map_err(fail)? {
+            names.extend(entry.map_err(fail)?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes an instance that nobody uses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], with EBUSY if somebody does, or [`Error::Permission`].
+    pub fn remove_instance(&self, name: &str) -> Result<()> {
+        let path = self.instance_path(name);
+        fs::remove_dir(&path).map_err(|e| Error::io("remove", &path, e))
+    }
+
     /// An instance by its name, or the top-level one.
     ///
     /// # Errors
@@ -73,7 +104,7 @@ impl Tracefs {
                 dir: self.root.clone(),
             });
         };
-        let dir = self.root.join("instances").join(name);
+        let dir = self.instance_path(name);
         let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
         if !plain || !dir.is_dir() {
             return Err(Error::NoInstance {
@@ -162,12 +193,13 @@ impl Instance {
         })
     }
 
-    /// The CPUs that are online and have a ring buffer in this instance.
+    /// The CPUs that may ever have a ring buffer here: tracefs has files for each CPU that the machine
+    /// may get, whether it is online or not.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if the directory `per_cpu` cannot be read.
-    pub fn cpus(&self) -> Result<Vec<u32>> {
+    pub fn possible_cpus(&self) -> Result<Vec<u32>> {
         let path = self.dir.join("per_cpu");
         let fail = |e| Error::io("read", &path, e);
         let mut cpus = Vec::new();
@@ -177,6 +209,16 @@ impl Instance {
             cpus.extend(number.and_then(|number| number.parse::<u32>().ok()));
         }
         cpus.sort_unstable();
+        Ok(cpus)
+    }
+
+    /// The CPUs that are online and have a ring buffer in this instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the directory `per_cpu` cannot be read.
+    pub fn cpus(&self) -> Result<Vec<u32>> {
+        let mut cpus = self.possible_cpus()?;
         // Without sysfs every CPU is taken for online.
         if let Ok(online) = fs::read_to_string(ONLINE) {
             let online = cpulist::parse(&online)?;
@@ -236,17 +278,30 @@ impl Instance {
         self.write("tracing_on", value, Error::SizeBusy)
     }
 
+    /// The name of the trace clock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
+    pub fn clock(&self) -> Result<String> {
+        let path = self.dir.join("trace_clock");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let name = text
+            .split_once('[')
+            .and_then(|(_, rest)| rest.split_once(']'));
+        name.map(|(name, _)| name.to_owned()).ok_or(Error::Parse {
+            path,
+            what: "the trace clock".into(),
+        })
+    }
+
     /// Whether the trace clock counts nanoseconds. (Some count cycles, or events.)
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] or [`Error::Permission`].
+    /// Those of [`clock`](Self::clock).
     pub fn clock_is_ns(&self) -> Result<bool> {
-        let path = self.dir.join("trace_clock");
-        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
-        Ok(!["[counter]", "[x86-tsc]", "[ppc-tb]"]
-            .iter()
-            .any(|clock| text.contains(clock)))
+        Ok(!["counter", "x86-tsc", "ppc-tb"].contains(&self.clock()?.as_str()))
     }
 
     /// The kernel's statistics of a CPU's buffer.
@@ -272,7 +327,7 @@ impl Instance {
         let path = self.per_cpu(cpu, "trace_pipe_raw");
         let file = OpenOptions::new()
             .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
             .open(&path);
         match file {
             Ok(file) => Ok((file, path)),
@@ -283,7 +338,7 @@ impl Instance {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -297,10 +352,67 @@ mod tests {
         assert!(Stats::parse("entries: 1\n").is_none());
     }
 
-    fn fake() -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("trace_clock"), "[local] global counter\n").unwrap();
-        dir
+    /// A directory that looks like tracefs. It has two CPUs, and two events of `sched`, also in the
+    /// instance `theirs`.
+    pub(crate) struct Fake(tempfile::TempDir);
+
+    impl Fake {
+        pub(crate) fn new() -> Self {
+            let fake = Fake(tempfile::tempdir().unwrap());
+            for at in ["", "instances/theirs/"] {
+                let put = |file: &str, text: &str| fake.put(&format!("{at}{file}"), text);
+                put("trace_clock", "[local] global counter\n");
+                put("tracing_on", "1\n");
+                put("buffer_size_kb", "1408\n");
+                put("buffer_subbuf_size_kb", "4\n");
+                put("set_event_pid", "");
+                put("options/event-fork", "0\n");
+                for cpu in 0..2 {
+                    put(&format!("per_cpu/cpu{cpu}/buffer_size_kb"), "1408\n");
+                }
+                put("events/sched/enable", "0\n");
+                for event in ["sched_switch", "sched_waking"] {
+                    put(&format!("events/sched/{event}/enable"), "0\n");
+                    put(&format!("events/sched/{event}/filter"), "none\n");
+                }
+            }
+            fake
+        }
+
+        pub(crate) fn tracefs(&self) -> Tracefs {
+            Tracefs::at(self.0.path()).unwrap()
+        }
+
+        pub(crate) fn put(&self, file: &str, text: &str) {
+            let path = self.0.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        pub(crate) fn get(&self, file: &str) -> String {
+            fs::read_to_string(self.0.path().join(file)).unwrap()
+        }
+
+        /// All files below, by name, with what they hold.
+        pub(crate) fn tree(&self, below: &str) -> Vec<(String, String)> {
+            fn walk(root: &Path, at: &Path, out: &mut Vec<(String, String)>) {
+                for entry in fs::read_dir(at).unwrap() {
+                    let path = entry.unwrap().path();
+                    match path.is_dir() {
+                        true => walk(root, &path, out),
+                        false => {
+                            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+                            out.push((name.into(), fs::read_to_string(&path).unwrap()));
+                        }
+                    }
+                }
+            }
+            let root = self.0.path().join(below);
+            let mut out = Vec::new();
+            walk(&root, &root, &mut out);
+            out.sort();
+            out
+        }
     }
 
     #[test]
@@ -312,8 +424,7 @@ mod tests {
 
     #[test]
     fn no_instance() {
-        let dir = fake();
-        let tracefs = Tracefs::at(dir.path()).unwrap();
+        let tracefs = Fake::new().tracefs();
         for name in ["x", "", "..", "a/b"] {
             let e = tracefs.instance(Some(name)).unwrap_err();
             assert!(matches!(e, Error::NoInstance { .. }), "{name}: {e}");
@@ -322,17 +433,17 @@ mod tests {
 
     #[test]
     fn clock() {
-        let dir = fake();
-        let instance = Tracefs::at(dir.path()).unwrap().instance(None).unwrap();
+        let fake = Fake::new();
+        let instance = fake.tracefs().instance(None).unwrap();
         assert!(instance.clock_is_ns().unwrap());
-        fs::write(dir.path().join("trace_clock"), "local [counter]\n").unwrap();
+        fake.put("trace_clock", "local [counter]\n");
         assert!(!instance.clock_is_ns().unwrap());
     }
 
     #[test]
     fn no_cpu() {
-        let dir = fake();
-        let instance = Tracefs::at(dir.path()).unwrap().instance(None).unwrap();
+        let fake = Fake::new();
+        let instance = fake.tracefs().instance(None).unwrap();
         let e = instance.open_pipe_raw(7).unwrap_err();
         assert!(matches!(e, Error::NoCpu { cpu: 7, .. }), "{e}");
     }
