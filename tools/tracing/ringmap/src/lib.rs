@@ -20,6 +20,7 @@
 //! | [`stream`] | one thread per CPU, counters, samples |
 //! | [`tracedat`] | writes files for trace-cmd and kernelshark |
 //! | [`account`] | the books at the end of a run: read + lost = written |
+//! | [`hotplug`] | the CPUs that can be read, as they come online |
 //! | [`kernel`] | which implementation of the mapping the running kernel has |
 //!
 //! # Example
@@ -65,6 +66,7 @@ pub mod decode;
 pub mod error;
 pub mod event;
 pub mod format;
+pub mod hotplug;
 pub mod kernel;
 pub mod mapping;
 pub mod reader;
