@@ -2,35 +2,24 @@
 
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-const HELP: &str = "\
-Each command has a page of its own: 'ringmap help stream'.
-
-Examples:
-  What is going on, without touching it:
-    ringmap stat
-
-  Ten seconds of scheduling, from all CPUs:
-    echo 1 > /sys/kernel/tracing/events/sched/enable
-    ringmap stream --seconds 10
-
-  The same into a file, for trace-cmd and kernelshark:
-    ringmap record --seconds 10
-    trace-cmd report trace.dat";
+use crate::help;
+use ringmap::select::Selector;
 
 /// Read Linux trace ring buffers through their memory mapping.
 ///
 /// The kernel (6.10 and later) lets a process map the trace ring buffer of each CPU. ringmap maps
-/// them and reads the events where they are, without a copy.
+/// them and reads the events where they are, without a copy; and it checks that none is missing:
+/// events read + events reported lost = events written.
 ///
-/// It must run as root, on a mounted tracefs, and be the only reader of the instance: a second one
-/// (trace_pipe, another mapping) takes events away from it.
+/// It needs the rights to use tracefs, which is for root if nobody has changed that.
 #[derive(Debug, Parser)]
-#[command(name = "ringmap", version, propagate_version = true, after_long_help = HELP)]
+#[command(name = "ringmap", version, propagate_version = true, after_long_help = help::RINGMAP)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -39,101 +28,145 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Stream(StreamArgs),
-    Stat(StatArgs),
     Record(RecordArgs),
+    Stat(StatArgs),
+    List(ListArgs),
 }
 
 /// Which buffers.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// The tracing instance, a directory below 'instances'
-    ///
-    /// Without it: the top-level buffer.
-    #[arg(long, value_name = "NAME")]
+    /// An existing tracing instance, a directory below 'instances'; '.' is the top-level buffer
+    #[arg(long, value_name = "NAME", help_heading = "Buffers")]
     pub instance: Option<String>,
 
     /// Only these CPUs, like 0-3,6
     ///
-    /// Without it: all CPUs that are online.
-    #[arg(long, value_name = "LIST")]
+    /// Without it: all CPUs, those that come online later, too.
+    #[arg(long, value_name = "LIST", help_heading = "Buffers")]
     pub cpus: Option<String>,
 
     /// Where tracefs is mounted
     ///
     /// Without it: /sys/kernel/tracing, else /sys/kernel/debug/tracing.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = "Buffers")]
     pub tracefs: Option<PathBuf>,
 }
 
-/// How a run goes that takes events.
+/// What is traced, and how.
+#[derive(Debug, Args)]
+pub struct Choose {
+    /// Trace these events; may be given several times
+    ///
+    /// 'sched' is a whole system, 'sched:sched_switch' or 'sched_switch' one event. Both names may be
+    /// globs: 'syscalls:sys_enter_open*'. A filter is in the words of the kernel
+    /// (Documentation/trace/events.rst): 'sched:sched_switch:prev_pid == 0'. 'ringmap list' shows
+    /// all events.
+    #[arg(
+        short = 'e',
+        long = "event",
+        value_name = "SYSTEM:EVENT[:FILTER]",
+        help_heading = "Events"
+    )]
+    pub selectors: Vec<Selector>,
+
+    /// Trace this process only, with all its threads; may be given several times
+    #[arg(short = 'p', long = "pid", value_name = "PID", help_heading = "Events")]
+    pub pids: Vec<u32>,
+
+    /// With --pid: also the children that the process starts from now on
+    #[arg(short = 'c', long, requires = "pids", help_heading = "Events")]
+    pub follow: bool,
+
+    /// With COMMAND: trace all processes while it runs
+    ///
+    /// Without it: COMMAND and its children.
+    #[arg(
+        short,
+        long,
+        requires = "command",
+        conflicts_with = "pids",
+        help_heading = "Events"
+    )]
+    pub all: bool,
+
+    /// The clock of the events
+    ///
+    /// For example global, mono, boot; an unknown one is answered with all that there are. Without
+    /// it: the kernel's own choice.
+    #[arg(long, value_name = "NAME", help_heading = "Events")]
+    pub clock: Option<String>,
+
+    /// The size of each CPU's buffer, in KiB
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Buffers")]
+    pub buffer_kb: Option<u32>,
+
+    /// The size of a sub-buffer, in KiB
+    ///
+    /// The kernel rounds it up to a power of two of pages.
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Buffers")]
+    pub subbuf_kb: Option<u32>,
+
+    /// With --instance: throw away what is in its buffers
+    ///
+    /// Without it, what is there is read first. --clock, --subbuf-kb and a smaller --buffer-kb throw
+    /// it away in any case, and need this.
+    #[arg(long, requires = "instance", help_heading = "Buffers")]
+    pub reset: bool,
+
+    /// Run this program, and end with it and with its status
+    ///
+    /// It and its children are traced, from its first instruction on. If something else ends the
+    /// tracing the program goes on, and its end is waited for; SIGTERM and SIGHUP are passed on to
+    /// it.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// How a run goes.
 #[derive(Debug, Args)]
 pub struct Run {
     /// End after so many seconds
     ///
-    /// Fractions are allowed. Without it and without --events: until Ctrl-C.
-    #[arg(long, value_name = "N", value_parser = seconds, conflicts_with = "events")]
+    /// Fractions are allowed. What comes first ends the run: this, --events, the end of COMMAND,
+    /// Ctrl-C.
+    #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
 
     /// End after at least so many events, of all CPUs together
     #[arg(long, value_name = "N")]
     pub events: Option<u64>,
 
-    /// Set the size of each CPU's buffer, in KiB, before mapping it
-    ///
-    /// A buffer has its smallest size until it is first used or set. It cannot change while it is
-    /// mapped.
-    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub buffer_kb: Option<u32>,
-
-    /// Set the size of a sub-buffer, in KiB, before mapping it
-    ///
-    /// The kernel rounds it up to a power of two of pages. It cannot change while the buffer is
-    /// mapped.
-    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub subbuf_kb: Option<u32>,
-
     /// Run the thread that reads a CPU's buffer on that CPU
     #[arg(long)]
     pub pin: bool,
+
+    /// End with status 4 if events were lost, even if all of them are known
+    #[arg(long)]
+    pub fail_on_loss: bool,
+
+    /// Say nothing but what went wrong
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
-const STREAM_HELP: &str = "\
-Exit status:
-  0  events came, and every event written was read or reported lost with its number
-  1  no event came, a loss is unaccounted, the counts differ, or something failed
-  2  the command line was not understood
-
-Files, below the tracefs:
-  per_cpu/cpuN/trace_pipe_raw   is mapped
-  per_cpu/cpuN/stats            is compared at the end
-  events/*/*/format             tells the names and fields of events
-  trace                         is reset before
-  tracing_on                    is set to 1 before and to 0 at the end
-
-Examples:
-  Ten seconds of scheduling, from all CPUs:
-    echo 1 > /sys/kernel/tracing/events/sched/enable
-    ringmap stream --seconds 10
-
-  CPUs 0 to 3 of an instance, with 8 MiB for each, until Ctrl-C:
-    mkdir /sys/kernel/tracing/instances/mine
-    echo 1 > /sys/kernel/tracing/instances/mine/events/irq/enable
-    ringmap stream --instance mine --cpus 0-3 --buffer-kb 8192";
-
-/// Stream events from all CPUs, with live figures, and check at the end that none is missing.
+/// Stream events from all CPUs, and check at the end that none is missing.
 ///
-/// Once a second there is a line for each CPU (events and megabytes per second, events lost in that
-/// second), and below it some decoded events: time, CPU, name, process, fields. Ctrl-C ends it as the
-/// end of the time does; a second Ctrl-C ends it at once.
+/// Figures and the verdict go to standard error. Ctrl-C ends it as the end of the time does; a second
+/// Ctrl-C ends it at once.
 ///
-/// What is in the buffers of the instance is thrown away before, so that the kernel's counters begin
-/// at 0. At the end tracing is stopped, what is left is read, and for each CPU the books are closed:
-/// events read + events reported lost = events written.
+/// Without --instance it works in an instance of its own, which is removed at the end, also after a
+/// kill. With it, what is changed in that instance is put back. At the end tracing is stopped, what is
+/// left is read, and for each CPU the books are closed: events read + events reported lost = events
+/// written.
 #[derive(Debug, Args)]
-#[command(after_long_help = STREAM_HELP)]
+#[command(after_long_help = help::STREAM)]
 pub struct StreamArgs {
     #[command(flatten)]
     pub target: Target,
+
+    #[command(flatten)]
+    pub choose: Choose,
 
     #[command(flatten)]
     pub run: Run,
@@ -153,7 +186,7 @@ pub struct StreamArgs {
     #[arg(long)]
     pub live: bool,
 
-    /// Leave tracing on at the end
+    /// Do not stop tracing at the end
     ///
     /// Then events go on being written while the books are closed: what is left in the buffer is not
     /// read, and only the events handed out and the losses reported so far are checked.
@@ -161,43 +194,36 @@ pub struct StreamArgs {
     pub no_stop: bool,
 }
 
-const STAT_HELP: &str = "\
-Columns:
-  written/s   events written to the buffer in a second
-  read/s      events that its reader has taken
-  lost/s      events overwritten before they were read
-  dropped/s   events not written: the buffer was full and does not overwrite, or an interrupt filled
-              it in the middle of another event
-  unread      events in the buffer now
-  filled      how much of the buffer they fill
-
-Exit status:
-  0  until --count or Ctrl-C
-  1  something failed
-  2  the command line was not understood
-
-Files, below the tracefs:
-  per_cpu/cpuN/stats            has the counters
-  per_cpu/cpuN/buffer_size_kb   is what 'filled' refers to
-
-Examples:
-  Is the reader of an instance fast enough?
-    ringmap stat --instance mine
-
-  One line per CPU for a script, over ten seconds:
-    ringmap stat --interval 10 --count 1";
-
-/// Show a live table of all CPUs: events written, read, lost and waiting to be read.
+/// Record events of all CPUs into a file that trace-cmd and kernelshark open.
 ///
-/// It only reads counters: it takes no event, maps nothing, and may run beside any reader. On a
-/// terminal the table stays in its place; otherwise one follows the other. Ctrl-C ends it, with the
-/// sums since the start.
+/// Whole sub-buffers go from the mapping to the file, without a copy in between. Where events were
+/// lost the file says so, and how many, as far as the kernel knows. Ctrl-C ends it as the end of the
+/// time does.
+///
+/// Without --instance it works in an instance of its own, which is removed at the end, also after a
+/// kill. With it, what is changed in that instance is put back. At the end tracing is stopped, what is
+/// left is recorded, and for each CPU the books are closed: events recorded + events reported lost =
+/// events written.
 #[derive(Debug, Args)]
-#[command(after_long_help = STAT_HELP)]
-pub struct StatArgs {
+#[command(after_long_help = help::RECORD)]
+pub struct RecordArgs {
     #[command(flatten)]
     pub target: Target,
 
+    #[command(flatten)]
+    pub choose: Choose,
+
+    #[command(flatten)]
+    pub run: Run,
+
+    /// The file to write; one that exists is replaced
+    #[arg(long, short, value_name = "FILE", default_value = "trace.dat")]
+    pub output: PathBuf,
+}
+
+/// How tables follow each other.
+#[derive(Debug, Args)]
+pub struct Tables {
     /// Seconds from one table to the next
     ///
     /// Fractions are allowed.
@@ -211,56 +237,32 @@ pub struct StatArgs {
     pub count: Option<u64>,
 }
 
-const RECORD_HELP: &str = "\
-Exit status:
-  0  events came, and every event written is in the file or reported lost with its number
-  1  no event came, a loss is unaccounted, the counts differ, or something failed
-  2  the command line was not understood
-
-Files:
-  trace.dat                     version 6, see trace-cmd.dat.v6(5)
-  trace.dat.cpuN                a CPU's data meanwhile; has no name once it is open
-  /proc/kallsyms                names of addresses, into the file
-Below the tracefs:
-  per_cpu/cpuN/trace_pipe_raw   is mapped
-  per_cpu/cpuN/stats            is compared at the end, and goes into the file
-  events/                       formats of all events, into the file
-  printk_formats, saved_cmdlines, trace_clock
-                                go into the file
-  trace                         is reset before
-  tracing_on                    is set to 1 before and to 0 at the end
-
-Examples:
-  Five seconds of system calls, then look at them:
-    echo 1 > /sys/kernel/tracing/events/raw_syscalls/enable
-    ringmap record --seconds 5 --output calls.dat
-    trace-cmd report calls.dat
-    kernelshark calls.dat
-
-  Lose less on a busy machine: larger buffers and sub-buffers
-    ringmap record --buffer-kb 65536 --subbuf-kb 64";
-
-/// Record events of all CPUs into a file that trace-cmd and kernelshark open.
+/// Show a live table of the buffers of all CPUs, beside any reader: events written, read, lost and
+/// waiting to be read.
 ///
-/// Whole sub-buffers go from the mapping to the file, without a copy in between. Where events were
-/// lost the file says so, and how many, as far as the kernel knows. Ctrl-C ends it as the end of the
-/// time does; a second Ctrl-C ends it at once, and leaves an empty file.
-///
-/// What is in the buffers of the instance is thrown away before. At the end tracing is stopped, what
-/// is left is recorded, and for each CPU the books are closed: events recorded + events reported
-/// lost = events written.
+/// It only reads counters: it takes no event, maps nothing, changes nothing. Without --instance it
+/// shows the top-level buffer. In a terminal the table stays in its place and fits its size; otherwise
+/// one follows the other. Ctrl-C ends it, with the sums since the start.
 #[derive(Debug, Args)]
-#[command(after_long_help = RECORD_HELP)]
-pub struct RecordArgs {
+#[command(after_long_help = help::STAT)]
+pub struct StatArgs {
     #[command(flatten)]
     pub target: Target,
 
     #[command(flatten)]
-    pub run: Run,
+    pub tables: Tables,
+}
 
-    /// The file to write; one that exists is replaced
-    #[arg(long, short, value_name = "FILE", default_value = "trace.dat")]
-    pub output: PathBuf,
+/// List the events that can be traced.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Those that these stand for, as with --event; without one: all
+    #[arg(value_name = "SYSTEM:EVENT")]
+    pub events: Vec<Selector>,
+
+    /// Where tracefs is mounted
+    #[arg(long, value_name = "PATH")]
+    pub tracefs: Option<PathBuf>,
 }
 
 /// A time above 0.
@@ -286,15 +288,46 @@ mod tests {
         for args in [
             &["stream", "--seconds", "0"][..],
             &["stream", "--seconds", "nan"],
-            &["stream", "--seconds", "1", "--events", "1"],
             &["stream", "--buffer-kb", "0"],
             &["stream", "--events", "-1"],
+            &["stream", "-e", ""],
+            &["stream", "-e", "a:b:"],
+            &["stream", "-c"],
+            &["stream", "-a"],
+            &["stream", "--reset"],
+            &["stream", "-p", "x"],
+            &["stream", "ls"],
             &["record", "--no-stop"],
             &["stat", "--interval", "0"],
             &["stat", "--count", "0"],
+            &["stat", "-e", "sched"],
         ] {
             let line = ["ringmap"].iter().chain(args);
             assert!(Cli::try_parse_from(line).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn accepts() {
+        for args in [
+            &[
+                "stream",
+                "-e",
+                "sched",
+                "-e",
+                "irq:*",
+                "--seconds",
+                "1",
+                "--events",
+                "1",
+            ][..],
+            &["record", "-e", "sched", "--", "make", "-j", "2"],
+            &["record", "-a", "-e", "sched", "--", "sleep", "1"],
+            &["stream", "--instance", "x", "--reset"],
+            &["stat"],
+        ] {
+            let line = ["ringmap"].iter().chain(args);
+            Cli::try_parse_from(line).unwrap();
         }
     }
 }

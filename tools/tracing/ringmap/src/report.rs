@@ -3,8 +3,9 @@
 //! What the command prints: live lines, the summary, the books.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::session::Outcome;
 use ringmap::account::{Books, Problem, Tally};
 use ringmap::format::Formats;
 use ringmap::stream::{Progress, Summary};
@@ -21,30 +22,29 @@ fn lost(count: u64, unknown: u64) -> String {
 }
 
 /// The live lines: what happened since the last ones.
+#[derive(Default)]
 pub struct Interval {
-    since: Instant,
+    since: Duration,
     last: Vec<(u32, Progress)>,
 }
 
 impl Interval {
-    pub fn new(since: Instant) -> Self {
-        Interval {
-            since,
-            last: Vec::new(),
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Prints a line for each CPU, and the samples of that CPU.
+    /// Prints a line for each CPU.
     pub fn print(
         &mut self,
         progress: &[(u32, Progress)],
-        samples: &[Vec<String>],
+        elapsed: Duration,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-3);
-        self.since = Instant::now();
-        for (n, (cpu, now)) in progress.iter().enumerate() {
-            let before = self.last.get(n).map_or(Progress::default(), |last| last.1);
+        let seconds = (elapsed - self.since).as_secs_f64().max(1e-3);
+        self.since = elapsed;
+        for (cpu, now) in progress {
+            let before = self.last.iter().find(|(last, _)| last == cpu);
+            let before = before.map_or(Progress::default(), |before| before.1);
             writeln!(
                 out,
                 "cpu{cpu:<3} {:>9.0} events/s {:>7.1} MB/s  lost {}",
@@ -55,9 +55,6 @@ impl Interval {
                     now.unknown_losses.saturating_sub(before.unknown_losses),
                 ),
             )?;
-            for line in samples.get(n).into_iter().flatten() {
-                writeln!(out, "    {line}")?;
-            }
         }
         self.last = progress.to_vec();
         out.flush()
@@ -79,7 +76,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(elapsed: Duration) -> Self {
+    fn new(elapsed: Duration) -> Self {
         Report {
             elapsed,
             lines: Vec::new(),
@@ -94,8 +91,17 @@ impl Report {
         }
     }
 
+    /// That of all CPUs.
+    pub fn of(outcome: &Outcome) -> Self {
+        let mut report = Report::new(outcome.elapsed);
+        for (summary, books) in &outcome.cpus {
+            report.add(summary, books);
+        }
+        report
+    }
+
     /// Adds a CPU.
-    pub fn add(&mut self, summary: &Summary, books: &Books) {
+    fn add(&mut self, summary: &Summary, books: &Books) {
         let cpu = summary.cpu;
         let name = format!("cpu{cpu}");
         self.lines.push(line(&name, &summary.tally, summary.calls));
@@ -141,6 +147,11 @@ impl Report {
         self.total.events
     }
 
+    /// Events known to be lost, of all CPUs.
+    pub fn lost(&self) -> u64 {
+        self.total.lost
+    }
+
     /// Whether all books agree.
     pub fn good(&self) -> bool {
         self.problems.is_empty()
@@ -161,9 +172,7 @@ impl Report {
             let count = self.total.backwards;
             writeln!(out, "{count} events are older than the one before them")?;
         }
-        for (cpu, problem) in &self.problems {
-            writeln!(out, "cpu{cpu}: {problem}")?;
-        }
+        self.print_problems(out)?;
         let verdict = if self.good() { "ok" } else { "NOT OK" };
         writeln!(
             out,
@@ -173,6 +182,14 @@ impl Report {
             self.written,
         )?;
         out.flush()
+    }
+
+    /// Prints what does not agree.
+    pub fn print_problems(&self, out: &mut impl Write) -> io::Result<()> {
+        for (cpu, problem) in &self.problems {
+            writeln!(out, "cpu{cpu}: {problem}")?;
+        }
+        Ok(())
     }
 
     /// Prints how many system calls the readers have made.

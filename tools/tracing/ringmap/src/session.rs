@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A run that takes events: prepared, started, watched, ended. Whatever it changes is put back, also
+//! if it fails on the way.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cli::{Choose, Target};
+use crate::guard::Guard;
+use crate::launch::Launched;
+use crate::signals::Stop;
+use ringmap::account::Books;
+use ringmap::control::Control;
+use ringmap::format::Formats;
+use ringmap::hotplug::Waiting;
+use ringmap::reader::CpuBuffer;
+use ringmap::select::{Catalog, Selector};
+use ringmap::stream::{Options, Progress, Sink, Source, Stream, Summary};
+use ringmap::tracefs::{Instance, Tracefs};
+use ringmap::undo::Undo;
+
+/// How soon a CPU that comes online is noticed.
+const CPUS: Duration = Duration::from_millis(200);
+
+/// What the instances of this program are called, before the number of their process.
+const OWN: &str = "ringmap-";
+
+/// Makes a sink for each CPU.
+pub type Sinks = Box<dyn FnMut(u32) -> ringmap::Result<Option<Sink>>>;
+
+/// The tracefs that is meant.
+pub fn tracefs(path: Option<&std::path::PathBuf>) -> ringmap::Result<Tracefs> {
+    match path {
+        Some(path) => Tracefs::at(path),
+        None => Tracefs::find(),
+    }
+}
+
+/// The instance of that name, or the top-level one.
+pub fn instance(tracefs: &Tracefs, name: Option<&str>) -> ringmap::Result<Instance> {
+    tracefs.instance(name.filter(|name| *name != "."))
+}
+
+/// The CPUs that are wanted; none means all.
+pub fn cpus(target: &Target) -> ringmap::Result<Option<Vec<u32>>> {
+    target
+        .cpus
+        .as_deref()
+        .map(ringmap::cpulist::parse)
+        .transpose()
+}
+
+/// Removes what runs that were killed have left.
+fn remove_dead(tracefs: &Tracefs) {
+    for name in tracefs.instances().unwrap_or_default() {
+        let pid = name
+            .strip_prefix(OWN)
+            .and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !lives(pid)) {
+            // One in use cannot be removed, which is as well.
+            let _ = tracefs.remove_instance(&name);
+        }
+    }
+}
+
+/// Whether that process is one of this program.
+fn lives(pid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    // Without /proc, nobody is known to be dead.
+    match name {
+        Ok(name) => name.starts_with("ringmap"),
+        Err(_) => !fs::exists("/proc/self").unwrap_or(false),
+    }
+}
+
+/// A run that is prepared. What was opened goes before what was made, and the process that stands by
+/// last.
+pub struct Session {
+    pub tracefs: Tracefs,
+    pub formats: Arc<Formats>,
+    pub sources: Vec<Source>,
+    command: Option<Launched>,
+    waiting: Waiting,
+    control: Control,
+    guard: Guard,
+}
+
+impl Session {
+    /// Makes or borrows an instance, sets it up, and opens its buffers. Nothing is traced yet in an
+    /// own one.
+    pub fn open(
+        target: &Target,
+        choose: &Choose,
+        events: &[Selector],
+        quiet: bool,
+    ) -> Result<Self> {
+        let tracefs = tracefs(target.tracefs.as_ref())?;
+        remove_dead(&tracefs);
+        // Fails before anything is changed.
+        let borrowed = match &target.instance {
+            Some(name) => Some(instance(&tracefs, Some(name))?),
+            None => None,
+        };
+        let (guard, undo) = Guard::start();
+        let mut control = control(&tracefs, borrowed, undo)?;
+        set_up(&tracefs, &mut control, choose)?;
+
+        let mut command = None;
+        if !choose.command.is_empty() {
+            command = Some(Launched::start(&choose.command, quiet)?);
+        }
+        let mut pids = Vec::new();
+        for pid in &choose.pids {
+            pids.extend(threads(*pid)?);
+        }
+        pids.extend(command.as_ref().filter(|_| !choose.all).map(Launched::pid));
+        if !pids.is_empty() {
+            let children = choose.follow || command.is_some();
+            control.set_pids(&pids, children)?;
+        }
+        if !events.is_empty() {
+            control.enable(&Catalog::load(control.instance())?, events)?;
+        }
+
+        let formats = Arc::new(Formats::load(&tracefs.root().join("events"))?);
+        let mut waiting = Waiting::new(control.instance(), cpus(target)?.as_deref())?;
+        let mut sources = Vec::new();
+        for cpu in waiting.first()? {
+            sources.push(source(control.instance(), cpu)?);
+        }
+        ensure!(!sources.is_empty(), "no CPU with a ring buffer is online");
+        Ok(Session {
+            tracefs,
+            formats,
+            sources,
+            command,
+            waiting,
+            control,
+            guard,
+        })
+    }
+
+    pub fn instance(&self) -> &Instance {
+        self.control.instance()
+    }
+
+    /// Starts to read, then to trace, then the command.
+    pub fn start(mut self, mut options: Options, mut sinks: Sinks) -> Result<Running> {
+        options.clock_is_ns = self.instance().clock_is_ns()?;
+        for source in &mut self.sources {
+            source.sink = sinks(source.cpu)?;
+        }
+        // Of an instance that was there, a part may be read already.
+        let instance = self.instance();
+        let read = self
+            .sources
+            .iter()
+            .map(|source| Ok(instance.stats(source.cpu)?.read));
+        let read_before = read.sum::<ringmap::Result<u64>>()?;
+        let stream = Stream::start(std::mem::take(&mut self.sources), &self.formats, options)?;
+        self.control.set_tracing_on(true)?;
+        if let Some(command) = &mut self.command {
+            command.resume()?;
+        }
+        let start = Instant::now();
+        Ok(Running {
+            streams: vec![stream],
+            start,
+            looked: start,
+            read_before,
+            options,
+            sinks,
+            session: self,
+        })
+    }
+}
+
+/// The instance to work in. One that was there is stopped only if that is asked for later.
+fn control(tracefs: &Tracefs, borrowed: Option<Instance>, undo: Undo) -> Result<Control> {
+    let Some(instance) = borrowed else {
+        let name = format!("{OWN}{}", std::process::id());
+        // That of a dead process with the same number.
+        let _ = tracefs.remove_instance(&name);
+        return Ok(Control::make(tracefs, &name, undo)?);
+    };
+    Ok(Control::borrow(instance, undo))
+}
+
+/// Sizes and clock.
+fn set_up(tracefs: &Tracefs, control: &mut Control, choose: &Choose) -> Result<()> {
+    let instance = control.instance().clone();
+    if control.is_own() {
+        // The kernel knows whether its fastest clock is the same on all CPUs, and then has set the
+        // top-level one.
+        if choose.clock.is_none() && tracefs.instance(None)?.clock()? == "global" {
+            control.set_clock("global")?;
+        }
+    } else if choose.reset {
+        control.set_tracing_on(false)?;
+        instance.reset()?;
+    } else {
+        let smaller = |kb: u32| -> ringmap::Result<bool> {
+            let mut sizes = instance
+                .possible_cpus()?
+                .into_iter()
+                .map(|cpu| instance.buffer_size(cpu));
+            let largest = sizes.try_fold(0, |most, size| Ok(size?.max(most)));
+            largest.map(|largest| u64::from(kb) * 1024 < largest)
+        };
+        let other = |clock: &String| -> ringmap::Result<bool> { Ok(*clock != instance.clock()?) };
+        let option = match choose {
+            _ if choose.subbuf_kb.is_some() => "--subbuf-kb",
+            _ if choose.clock.as_ref().map(other).transpose()? == Some(true) => "--clock",
+            _ if choose.buffer_kb.map(smaller).transpose()? == Some(true) => {
+                "a smaller --buffer-kb"
+            }
+            _ => "",
+        };
+        if !option.is_empty() {
+            bail!(
+                "{option} throws away what is in the buffers of the instance: add --reset to allow it"
+            );
+        }
+    }
+    control.set_sizes(choose.buffer_kb, choose.subbuf_kb)?;
+    if let Some(clock) = &choose.clock {
+        control.set_clock(clock)?;
+    }
+    Ok(())
+}
+
+/// The threads of a process, or of a thread.
+fn threads(pid: u32) -> Result<Vec<u32>> {
+    let list = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(list) => list,
+        Err(e)
+            if e.kind() == io::ErrorKind::NotFound && fs::exists("/proc/self").is_ok_and(|y| y) =>
+        {
+            return Err(ringmap::Error::NoProcess(pid).into());
+        }
+        Err(_) => return Ok(vec![pid]),
+    };
+    let names = list.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+fn source(instance: &Instance, cpu: u32) -> Result<Source> {
+    Ok(Source {
+        cpu,
+        buffer: CpuBuffer::open(instance, cpu)?,
+        sink: None,
+    })
+}
+
+/// A run that takes events.
+pub struct Running {
+    // They go first: what they read must be closed when the rest is put back.
+    streams: Vec<Stream>,
+    start: Instant,
+    looked: Instant,
+    read_before: u64,
+    options: Options,
+    sinks: Sinks,
+    session: Session,
+}
+
+/// What a run has left.
+pub struct Outcome {
+    /// What was seen of each CPU, and its books.
+    pub cpus: Vec<(Summary, Books)>,
+    pub elapsed: Duration,
+    /// It may still run.
+    pub command: Option<Launched>,
+}
+
+impl Running {
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub fn formats(&self) -> &Formats {
+        &self.session.formats
+    }
+
+    pub fn instance(&self) -> &Instance {
+        self.session.instance()
+    }
+
+    /// What happened on each CPU so far.
+    pub fn progress(&self) -> Vec<(u32, Progress)> {
+        self.streams.iter().flat_map(Stream::progress).collect()
+    }
+
+    /// See [`Stream::samples`].
+    pub fn samples(&self, more: u32) -> Vec<Vec<String>> {
+        self.streams
+            .iter()
+            .flat_map(|stream| stream.samples(more))
+            .collect()
+    }
+
+    /// Events that the kernel has written and not lost since the start.
+    pub fn written(&self) -> u64 {
+        let instance = self.instance();
+        let cpus = self.progress();
+        let stats = cpus.iter().filter_map(|(cpu, _)| instance.stats(*cpu).ok());
+        let sum: u64 = stats.map(|stats| stats.read + stats.entries).sum();
+        sum.saturating_sub(self.read_before)
+    }
+
+    /// Looks after the CPUs and the command. Returns whether the run is over: a signal came, the
+    /// command has ended, or a thread failed.
+    pub fn over(&mut self, stop: &Stop) -> Result<bool> {
+        if self.looked.elapsed() >= CPUS {
+            self.looked = Instant::now();
+            for cpu in self.session.waiting.come() {
+                let mut source = source(self.session.instance(), cpu)?;
+                source.sink = (self.sinks)(cpu)?;
+                self.streams.push(Stream::start(
+                    vec![source],
+                    &self.session.formats,
+                    self.options,
+                )?);
+            }
+        }
+        let mut over = stop.came() || self.streams.iter().any(Stream::failed);
+        if let Some(command) = &mut self.session.command {
+            over |= command.ended()?.is_some();
+            if let Some(signal) = stop.take_own() {
+                command.signal(signal);
+            }
+        }
+        Ok(over)
+    }
+
+    /// Ends it and puts everything back. If tracing is `stopped` before, what is left is read.
+    pub fn finish(self, stopped: bool) -> Result<Outcome> {
+        let elapsed = self.elapsed();
+        let mut session = self.session;
+        if stopped {
+            session.control.set_tracing_on(false)?;
+        }
+        let mut summaries = Vec::new();
+        for stream in self.streams {
+            summaries.extend(stream.finish(stopped)?);
+        }
+        summaries.sort_by_key(|summary| summary.cpu);
+        let mut cpus = Vec::new();
+        for summary in summaries {
+            let stats = stopped
+                .then(|| session.instance().stats(summary.cpu))
+                .transpose()?;
+            let books = Books {
+                tally: summary.tally,
+                meta: summary.meta,
+                stats,
+            };
+            cpus.push((summary, books));
+        }
+        session.control.finish()?;
+        drop(session.guard);
+        Ok(Outcome {
+            cpus,
+            elapsed,
+            command: session.command,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives() {
+        assert!(lives(std::process::id()));
+        assert!(!lives(1 << 22));
+        // Another program has got the number.
+        assert!(!lives(1));
+    }
+
+    #[test]
+    fn all_threads_of_a_process() {
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv());
+        assert!(threads(std::process::id()).unwrap().len() >= 2);
+        drop(done);
+        let _ = thread.join();
+        assert!(threads(1 << 22).is_err());
+    }
+
+    #[test]
+    fn the_dead_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("trace_clock"), "[local]").unwrap();
+        let own = format!("{OWN}{}", std::process::id());
+        for name in ["ringmap-4194304", "ringmap-x", "ringmap-", "theirs", &own] {
+            fs::create_dir_all(dir.path().join("instances").join(name)).unwrap();
+        }
+        let tracefs = Tracefs::at(dir.path()).unwrap();
+        remove_dead(&tracefs);
+        let mut left = vec!["ringmap-", "ringmap-x", "theirs", &own];
+        left.sort_unstable();
+        assert_eq!(tracefs.instances().unwrap(), left);
+    }
+}
