@@ -27,6 +27,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Top(TopArgs),
     Stream(StreamArgs),
     Record(RecordArgs),
     Stat(StatArgs),
@@ -237,6 +238,27 @@ pub struct Tables {
     pub count: Option<u64>,
 }
 
+/// Show live which events there are, how many, and on which CPUs.
+///
+/// In a terminal the tables stay in their place and fit its size; otherwise they are written one after
+/// the other. It takes the events out of the buffers and counts them. Without --event these are the
+/// systems sched, irq and raw_syscalls. What COMMAND writes is not shown in a terminal.
+///
+/// Without --instance it works in an instance of its own, which is removed at the end, also after a
+/// kill. With it, what is changed in that instance is put back.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::TOP)]
+pub struct TopArgs {
+    #[command(flatten)]
+    pub target: Target,
+
+    #[command(flatten)]
+    pub choose: Choose,
+
+    #[command(flatten)]
+    pub tables: Tables,
+}
+
 /// Show a live table of the buffers of all CPUs, beside any reader: events written, read, lost and
 /// waiting to be read.
 ///
@@ -323,6 +345,7 @@ mod tests {
             ][..],
             &["record", "-e", "sched", "--", "make", "-j", "2"],
             &["record", "-a", "-e", "sched", "--", "sleep", "1"],
+            &["top", "-p", "1", "-p", "2", "-c"],
             &["stream", "--instance", "x", "--reset"],
             &["stat"],
         ] {

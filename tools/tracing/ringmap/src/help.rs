@@ -6,6 +6,9 @@ pub const RINGMAP: &str = "\
 Each command has a page of its own: 'ringmap help stream'.
 
 Examples:
+  What is going on, live:
+    ringmap top
+
   Every file that is opened, by anybody:
     ringmap stream -e 'syscalls:sys_enter_open*'
 
@@ -79,6 +82,39 @@ Examples:
 
   Lose less on a busy machine: larger buffers and sub-buffers
     ringmap record -e sched -e irq --buffer-kb 65536 --subbuf-kb 64 --seconds 10";
+
+pub const TOP: &str = "\
+Columns:
+  written/s   events written to the buffer in a second
+  read/s      events that ringmap has taken
+  lost/s      events overwritten before they were read
+  dropped/s   events not written: the buffer was full and does not overwrite, or an interrupt filled
+              it in the middle of another event
+  unread      events in the buffer now
+  filled      how much of the buffer they fill
+  events/s    events of this type in a second, of all CPUs
+  share       of all events of that time
+  events      all since the start
+
+Keys:
+  q, Esc, Ctrl-C   end
+
+Exit status:
+  0    until the end that was asked for
+  1    something failed
+  2    the command line was not understood
+  127  there is no program COMMAND
+  If COMMAND ran and ended with another status than 0 it is that one.
+
+Examples:
+  Scheduling, interrupts and system calls:
+    ringmap top
+
+  What one process does:
+    ringmap top -e syscalls -p 1234
+
+  One table for a script, over ten seconds:
+    ringmap top -e block --interval 10 --count 1 </dev/null";
 
 pub const STAT: &str = "\
 Columns:

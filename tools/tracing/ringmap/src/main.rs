@@ -16,6 +16,7 @@ mod signals;
 mod stat;
 mod status;
 mod table;
+mod top;
 
 use std::env;
 use std::ffi::OsString;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     match command {
+        Command::Top(args) => top::top(args, &stop),
         Command::Stream(args) => run::stream(args, &stop),
         Command::Record(args) => run::record(args, &stop),
         Command::Stat(args) => stat::stat(args, &stop).map(|()| ExitCode::SUCCESS),
