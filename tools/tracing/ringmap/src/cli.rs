@@ -32,6 +32,9 @@ pub enum Command {
     Record(RecordArgs),
     Stat(StatArgs),
     List(ListArgs),
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Which buffers.
@@ -285,6 +288,22 @@ pub struct ListArgs {
     /// Where tracefs is mounted
     #[arg(long, value_name = "PATH")]
     pub tracefs: Option<PathBuf>,
+}
+
+/// Write the completions of a shell to standard output.
+///
+/// For bash: ringmap completions bash >/usr/share/bash-completion/completions/ringmap
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Write the manual pages into a folder.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder
+    pub folder: PathBuf,
 }
 
 /// A time above 0.

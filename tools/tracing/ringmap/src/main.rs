@@ -8,6 +8,7 @@ mod help;
 mod hint;
 mod launch;
 mod list;
+mod pages;
 mod report;
 mod run;
 mod screen;
@@ -66,6 +67,11 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Record(args) => run::record(args, &stop),
         Command::Stat(args) => stat::stat(args, &stop).map(|()| ExitCode::SUCCESS),
         Command::List(args) => list::list(args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => {
+            pages::completions(args.shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => pages::man(&args.folder).map(|()| ExitCode::SUCCESS),
     }
 }
 
