@@ -5,7 +5,7 @@
 use ringmap::Error;
 
 /// The end of a message, if there is something to do that the message does not say.
-pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
     Some(match error.downcast_ref::<Error>()? {
         Error::Permission(_) => {
             "run this as root (sudo), or as a member of the group that the files belong to"
@@ -18,10 +18,37 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
+/// An error as one line: what was tried, why it failed, what to do.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some name their cause themselves.
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    match hint(error) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::PathBuf;
+
+    #[test]
+    fn each_cause_once() {
+        let source = std::io::Error::other("no luck");
+        let path = PathBuf::from("/x");
+        let e = Error::Output { path, source };
+        let e = anyhow::Error::from(e).context("while writing");
+        assert_eq!(
+            message(&e),
+            "while writing: /x: cannot be written: no luck; choose another file with --output"
+        );
+    }
 
     #[test]
     fn of_an_error_in_its_context() {

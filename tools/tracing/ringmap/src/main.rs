@@ -46,10 +46,7 @@ fn main() -> ExitCode {
         // Whoever read the output has seen enough.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            match hint::hint(&e) {
-                Some(hint) => eprintln!("ringmap: {e:#}; {hint}"),
-                None => eprintln!("ringmap: {e:#}"),
-            }
+            eprintln!("ringmap: {}", hint::message(&e));
             let status = match e.is::<launch::NotFound>() {
                 true => Status::NoCommand,
                 false => Status::Failed,

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -174,9 +174,15 @@ pub fn wait(command: Option<Launched>, stop: &Stop) -> Result<Option<u8>> {
     let Some(mut command) = command else {
         return Ok(None);
     };
+    let start = Instant::now();
+    let mut told = false;
     loop {
         if let Some(status) = command.ended()? {
             return Ok(Some(status));
+        }
+        if !told && start.elapsed() > SECOND {
+            told = true;
+            eprintln!("ringmap: tracing has ended, the command goes on: Ctrl-C ends it");
         }
         if let Some(signal) = stop.take_own() {
             command.signal(signal);

@@ -44,6 +44,15 @@ pub enum Screen {
     Terminal(DefaultTerminal),
 }
 
+/// How to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Go,
+    End,
+    /// Ctrl-C was pressed, of which the terminal makes no signal now.
+    Interrupt,
+}
+
 impl Screen {
     /// Whether this is a terminal that has a size and keys.
     pub fn fits() -> bool {
@@ -70,12 +79,15 @@ impl Screen {
         }
     }
 
-    /// Waits until then, or a signal. Returns whether the user wants to go on.
-    pub fn wait(&mut self, until: Instant, stop: &Stop) -> io::Result<bool> {
+    /// Waits until then, a signal or a key.
+    pub fn wait(&mut self, until: Instant, stop: &Stop) -> io::Result<Then> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if stop.came() || left.is_zero() {
-                return Ok(!stop.came());
+            if stop.came() {
+                return Ok(Then::End);
+            }
+            if left.is_zero() {
+                return Ok(Then::Go);
             }
             match self {
                 Screen::Plain => thread::sleep(LOOK.min(left)),
@@ -87,8 +99,8 @@ impl Screen {
                         Event::Key(key) if key.kind != KeyEventKind::Release => {
                             let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
                             match key.code {
-                                KeyCode::Char('q') | KeyCode::Esc => return Ok(false),
-                                KeyCode::Char('c') if ctrl => return Ok(false),
+                                KeyCode::Char('q') | KeyCode::Esc => return Ok(Then::End),
+                                KeyCode::Char('c') if ctrl => return Ok(Then::Interrupt),
                                 _ => {}
                             }
                         }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::{Choose, Target};
 use crate::guard::Guard;
@@ -16,7 +16,7 @@ use crate::launch::Launched;
 use crate::signals::Stop;
 use ringmap::account::Books;
 use ringmap::control::Control;
-use ringmap::format::Formats;
+use ringmap::format::{Format, Formats};
 use ringmap::hotplug::Waiting;
 use ringmap::reader::CpuBuffer;
 use ringmap::select::{Catalog, Selector};
@@ -127,7 +127,7 @@ impl Session {
             control.enable(&Catalog::load(control.instance())?, events)?;
         }
 
-        let formats = Arc::new(Formats::load(&tracefs.root().join("events"))?);
+        let formats = Arc::new(formats(&tracefs, &control)?);
         let mut waiting = Waiting::new(control.instance(), cpus(target)?.as_deref())?;
         let mut sources = Vec::new();
         for cpu in waiting.first()? {
@@ -249,6 +249,45 @@ fn threads(pid: u32) -> Result<Vec<u32>> {
     Ok(names.filter_map(|name| name.parse().ok()).collect())
 }
 
+/// The formats of the events that may come. In an own instance these are few, and reading those of
+/// all would take longer than everything else before the first event.
+fn formats(tracefs: &Tracefs, control: &Control) -> Result<Formats> {
+    let root = tracefs.root().join("events");
+    if !control.is_own() {
+        return Ok(Formats::load(&root)?);
+    }
+    let enabled = fs::read_to_string(control.instance().dir().join("set_event"));
+    let enabled = enabled.context("cannot read which events are enabled")?;
+    let enabled = enabled
+        .lines()
+        .filter_map(|line| line.trim().split_once(':'));
+    let mut names: Vec<_> = enabled
+        .map(|(system, event)| (system, event.to_owned()))
+        .collect();
+    // What tracers and markers write needs not be enabled.
+    for entry in fs::read_dir(root.join("ftrace"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        names.extend(
+            entry
+                .file_name()
+                .into_string()
+                .ok()
+                .map(|event| ("ftrace", event)),
+        );
+    }
+    let mut formats = Formats::default();
+    for (system, event) in names {
+        let text = fs::read_to_string(root.join(system).join(event).join("format"));
+        if let Some(format) = text.ok().and_then(|text| Format::parse(system, &text)) {
+            formats.insert(format);
+        }
+    }
+    Ok(formats)
+}
+
 fn source(instance: &Instance, cpu: u32) -> Result<Source> {
     Ok(Source {
         cpu,
@@ -311,6 +350,13 @@ impl Running {
         let stats = cpus.iter().filter_map(|(cpu, _)| instance.stats(*cpu).ok());
         let sum: u64 = stats.map(|stats| stats.read + stats.entries).sum();
         sum.saturating_sub(self.read_before)
+    }
+
+    /// Has the command end as with Ctrl-C.
+    pub fn interrupt(&self) {
+        if let Some(command) = &self.session.command {
+            command.signal(rustix::process::Signal::INT);
+        }
     }
 
     /// Looks after the CPUs and the command. Returns whether the run is over: a signal came, the

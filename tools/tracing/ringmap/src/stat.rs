@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::cli::StatArgs;
-use crate::screen::{Screen, View};
+use crate::screen::{Screen, Then, View};
 use crate::session;
 use crate::signals::Stop;
 use crate::table::{Counts, Sample};
@@ -35,7 +35,7 @@ pub fn stat(args: &StatArgs, stop: &Stop) -> Result<()> {
     let (mut before, mut since) = (first.clone(), start);
     let mut shown = 0;
     while args.tables.count.is_none_or(|count| shown < count)
-        && screen.wait(since + args.tables.interval, stop)?
+        && screen.wait(since + args.tables.interval, stop)? == Then::Go
     {
         let now = look()?;
         let seconds = since.elapsed().as_secs_f64();

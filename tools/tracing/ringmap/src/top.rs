@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::cli::TopArgs;
 use crate::run::wait;
-use crate::screen::{Screen, View};
+use crate::screen::{Screen, Then, View};
 use crate::session::{self, Running, Session};
 use crate::signals::Stop;
 use crate::status::Status;
@@ -104,8 +104,11 @@ fn show(args: &TopArgs, running: &mut Running, ids: &Ids, stop: &Stop) -> Result
     let (mut since, mut shown) = (Instant::now(), 0);
     while args.tables.count.is_none_or(|count| shown < count) {
         let until = since + args.tables.interval;
-        let on = screen.wait(until, stop)?;
-        let over = running.over(stop)? || !on;
+        let then = screen.wait(until, stop)?;
+        if then == Then::Interrupt {
+            running.interrupt();
+        }
+        let over = running.over(stop)? || then != Then::Go;
         if over && screen.is_terminal() {
             break;
         }

@@ -177,7 +177,7 @@ impl Undo {
             let done = step.take();
             result = result.and(done);
         }
-        if let Some(notes) = &mut self.notes {
+        if let Some(mut notes) = self.notes.take() {
             // Who cannot be told takes the steps again, which changes nothing.
             let _ = notes.write_all(b"done\0\0\0");
         }
