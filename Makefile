@@ -33,6 +33,8 @@ help:
 	@echo '  patches    The overlay as a series for git am, in build/patches, and in'
 	@echo '             build/patches-fixes the fixes of the C implementation'
 	@echo '  install    What the others need, from Debian (they do it by themselves)'
+	@echo '  install-ringmap PREFIX=/usr/local DESTDIR='
+	@echo '             Build ringmap, install it with its manual pages and completions'
 	@echo '  clean      Delete what was built, keep what was downloaded'
 	@echo '  distclean  Delete both'
 	@echo
@@ -68,6 +70,11 @@ help:
 .PHONY: install
 install:
 	@$(VM)/install.sh
+
+.PHONY: install-ringmap
+install-ringmap:
+	@set -e; ringmap=$$($(VM)/programs.sh ringmap); \
+	$(MAKE) --no-print-directory -C tools/tracing/ringmap install RINGMAP="$$ringmap"
 
 .PHONY: kernel
 kernel: install

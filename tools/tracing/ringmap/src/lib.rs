@@ -52,6 +52,8 @@
 //! (another mapping, `trace_pipe`), and the result is then unpredictable for both: see
 //! `Documentation/trace/ring-buffer-map.rst`. This crate expects to be the only consumer.
 
+// The examples of the README are compiled.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![warn(missing_docs)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![deny(unsafe_code)]

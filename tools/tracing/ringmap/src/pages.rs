@@ -21,7 +21,7 @@ pub fn completions(shell: Shell) {
 pub fn man(folder: &Path) -> Result<()> {
     let write = |folder: &Path| -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut root = Cli::command();
+        let mut root = Cli::command().disable_help_subcommand(true);
         root.build();
         clap_mangen::generate_to(root, folder)
     };
