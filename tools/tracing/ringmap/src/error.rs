@@ -148,6 +148,31 @@ pub enum Error {
     /// There is no such process.
     #[error("no such process: {0}")]
     NoProcess(u32),
+
+    /// A recording of that name is there already.
+    #[error(
+        "{0}: exists already: choose another name, remove it, or say that it is to be replaced"
+    )]
+    Exists(PathBuf),
+
+    /// There is data of a recording of that name that was not finished.
+    #[error(
+        "{0}: data of a recording that was not finished: restore that one, or remove its files"
+    )]
+    Unfinished(PathBuf),
+
+    /// The file is being recorded.
+    #[error("{0}: is being recorded: wait for its end")]
+    Recording(PathBuf),
+
+    /// The disk is full, or the user's share of it.
+    #[error("{path}: the disk is full ({source}): what was recorded until then is kept")]
+    DiskFull {
+        /// The file that was written.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
 }
 
 /// A result of this crate.
@@ -155,9 +180,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn output(path: &Path, source: io::Error) -> Self {
-        Error::Output {
-            path: path.into(),
-            source,
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::DiskFull { path, source }
+            }
+            _ => Error::Output { path, source },
         }
     }
 

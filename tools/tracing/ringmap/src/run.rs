@@ -18,7 +18,7 @@ use crate::session::{Outcome, Running, Session};
 use crate::signals::Stop;
 use crate::status::Status;
 use ringmap::stream::{Mode, Options};
-use ringmap::tracedat::Recording;
+use ringmap::tracedat::{Recording, Settings};
 
 /// Between two live lines.
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,7 +71,9 @@ pub fn record(args: &RecordArgs, stop: &Stop) -> Result<ExitCode> {
     let formats = std::sync::Arc::clone(&session.formats);
     let first = session.sources.first().context("no CPU")?;
     let size = first.buffer.geometry().subbuf_size;
-    let recording = Recording::create(&args.output, &session.tracefs, session.instance(), size)?;
+    let settings = Settings::default();
+    let (tracefs, instance) = (&session.tracefs, session.instance());
+    let recording = Recording::create(&args.output, tracefs, instance, size, &settings)?;
     let recording = Rc::new(RefCell::new(recording));
     let sinks = Rc::clone(&recording);
     let mut running = session.start(

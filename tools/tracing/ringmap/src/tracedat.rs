@@ -1,396 +1,374 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that `trace-cmd report` and kernelshark open: `trace.dat`, version 6, as described in
-//! trace-cmd.dat.v6(5).
+//! Files that `trace-cmd report` and kernelshark open: `trace.dat`, version 7 or 6.
 //!
 //! Such a file has the formats of all events, names for addresses and processes, and for each CPU
-//! its sub-buffers one after the other, with headers, as they come out of the ring buffer. While it
-//! is recorded, each CPU has a file of its own without a name; [`Recording::finish`] puts them
-//! together.
+//! its sub-buffers one after the other, with headers, as they come out of the ring buffer.
+//!
+//! While it is recorded, `OUT` has all that but the data, and the data of CPU 3 is in `OUT.cpu3`.
+//! [`Recording::finish`] moves the data to `OUT`, a piece at a time, so that next to no further
+//! space is needed, and removes the other files. If that does not happen (the process was killed,
+//! the disk is full), [`restore`] does it later, from whatever point was reached. Until `finish()`
+//! has begun, `trace-cmd restore -i OUT -o FILE OUT.cpu0 OUT.cpu1 ...` can do it as well.
+//!
+//! A file is written in the byte order of this machine, and without waiting for the disk: it
+//! survives the end of the process, but not that of the machine.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Read, Seek, Write};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 
-use crate::mapping::{Commit, PAGE_HEADER};
-use crate::reader::{Loss, SubBuffer};
-use crate::stream::Sink;
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
+use rustix::io::Errno;
+
+use crate::stream::{Progress, Sink};
 use crate::tracefs::{Instance, Tracefs};
 use crate::{Error, Result};
 
-/// Sections behind the names, each a string of 10 bytes.
-const OPTIONS: &[u8; 10] = b"options  \0";
-const FLYRECORD: &[u8; 10] = b"flyrecord\0";
+mod bytes;
+mod compress;
+mod contents;
+mod files;
+mod pack;
+mod page;
+mod restore;
+#[cfg(test)]
+mod tests;
+mod v6;
+mod v7;
 
-/// Numbers of options; the list of them ends with 0.
-const OPTION_CPUSTAT: u16 = 2;
-const OPTION_TRACECLOCK: u16 = 4;
+use bytes::Bytes;
+pub use compress::Compression;
+use contents::Contents;
+use files::{Locked, cpu_path, create, make_way, remove};
+use pack::{CpuFile, Packer, RESERVE};
+use page::write_page;
+pub use restore::{Restored, restore};
 
-/// A file that is being recorded.
+/// How each file begins; behind it stands the version.
+const MAGIC: &[u8] = b"\x17\x08\x44tracing";
+
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Overwrite {
+    /// It stays, and there is no recording: [`Error::Exists`] or [`Error::Unfinished`].
+    #[default]
+    Refuse,
+    /// It goes, and so does the data of a recording of that name that was not finished.
+    Replace,
+}
+
+/// The version of the file's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// Version 6, which is never compressed and does not know the name of the instance.
+    V6,
+    /// Version 7, which trace-cmd has since 3.0.
+    V7(Compression),
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Version::V7(Compression::default())
+    }
+}
+
+/// How to record.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What becomes of a file that is there already.
+    pub overwrite: Overwrite,
+    /// The version of the file.
+    pub version: Version,
+    /// What the file calls the instance; trace-cmd shows it before each event. Nothing stands for
+    /// the top-level instance, which is also right for an instance that was made for the recording.
+    pub instance: String,
+    /// Where the addresses of the kernel's symbols are, if not in `/proc/kallsyms`.
+    pub kallsyms: Option<PathBuf>,
+}
+
+/// How a recording is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Events recorded, of all CPUs.
+    pub events: u64,
+    /// Events reported lost.
+    pub lost: u64,
+    /// Losses reported without a number.
+    pub unknown_losses: u64,
+    /// Bytes written so far.
+    pub bytes: u64,
+    /// Bytes free on the disk, for who is recording.
+    pub disk_free: u64,
+}
+
+/// What a file has from the start.
+#[derive(Debug)]
+enum Start {
+    V6(v6::Start),
+    V7(v7::Start, Compression),
+}
+
+/// What is known at the end only.
+#[derive(Debug, Default)]
+struct Ending {
+    /// The names of processes, if they can be had.
+    cmdlines: Option<Vec<u8>>,
+    /// The statistics of each CPU.
+    stats: Vec<Vec<u8>>,
+}
+
+/// A file that is being recorded. If it goes without [`finish`](Recording::finish), its files stay
+/// and can be [restored](restore).
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
-    file: File,
+    file: Locked,
     tracefs: Tracefs,
     instance: Instance,
     subbuf_size: usize,
-    cpus: Vec<(u32, File)>,
+    /// Writes the beginning; then that.
+    thread: Option<JoinHandle<Result<Start>>>,
+    start: Option<Start>,
+    cpus: Vec<CpuFile>,
+    written: Arc<AtomicU64>,
 }
 
 impl Recording {
-    /// Creates the file, or empties it. `subbuf_size` is that of the mapping's geometry, the header
-    /// included.
+    /// Creates the file. `subbuf_size` is that of the mapping's geometry, the header included.
+    ///
+    /// The formats and symbols, some 10 MB, are read and written by a thread: see
+    /// [`check`](Self::check).
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] or [`Error::Output`].
+    /// [`Error::Exists`], [`Error::Unfinished`], [`Error::Recording`], [`Error::DiskFull`],
+    /// [`Error::Output`], or [`Error::Io`] without a thread.
     pub fn create(
         path: impl Into<PathBuf>,
         tracefs: &Tracefs,
         instance: &Instance,
         subbuf_size: usize,
+        settings: &Settings,
     ) -> Result<Self> {
         let path = path.into();
-        let file = File::create(&path).map_err(|e| Error::output(&path, e))?;
+        make_way(&path, settings.overwrite)?;
+        let file = Locked::new(create(&path)?, &path)?;
+        // A file system that cannot do this takes its chances.
+        let reserve = fallocate(&file.0, FallocateFlags::KEEP_SIZE, 0, RESERVE);
+        if let Err(e @ Errno::NOSPC) = reserve {
+            let _ = fs::remove_file(&path);
+            return Err(Error::output(&path, e.into()));
+        }
+
+        let job = {
+            let (path, tracefs, instance) = (path.clone(), tracefs.clone(), instance.clone());
+            let file = file.0.try_clone().map_err(|e| Error::output(&path, e))?;
+            let settings = settings.clone();
+            move || {
+                let contents = Contents::read(&tracefs, &instance, settings.kallsyms.as_deref())?;
+                write_start(&file, &contents, subbuf_size, &settings)
+                    .map_err(|e| Error::output(&path, e))
+            }
+        };
+        let thread = thread::Builder::new().name("ringmap/file".into());
+        let thread = thread.spawn(job);
+        let thread = thread.map_err(|e| Error::io("start a thread for", &path, e))?;
         Ok(Recording {
             path,
             file,
             tracefs: tracefs.clone(),
             instance: instance.clone(),
             subbuf_size,
+            thread: Some(thread),
+            start: None,
             cpus: Vec::new(),
+            written: Arc::default(),
         })
     }
 
-    /// What writes the data of a CPU: see [`Source`](crate::stream::Source).
+    /// What writes the data of a CPU: see [`Source`](crate::stream::Source). A CPU may come while
+    /// others are being recorded.
+    ///
+    /// When the disk is full, it keeps the whole sub-buffers that were written, and each further call
+    /// says [`Error::DiskFull`].
     ///
     /// # Errors
     ///
-    /// [`Error::Output`].
+    /// [`Error::Exists`] (each CPU has one), [`Error::DiskFull`] or [`Error::Output`].
     pub fn sink(&mut self, cpu: u32) -> Result<Sink> {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".cpu{cpu}"));
-        let path = PathBuf::from(name);
-        let fail = |e| Error::output(&path, e);
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(true);
-        let mut file = file.open(&path).map_err(fail)?;
-        // From here on it goes away with the process, whatever becomes of that.
-        fs::remove_file(&path).map_err(fail)?;
-        self.cpus.push((cpu, file.try_clone().map_err(fail)?));
+        let path = cpu_path(&self.path, cpu);
+        let mut out = create(&path)?;
+        let file = File::options().read(true).write(true).open(&path);
+        self.cpus.push(CpuFile {
+            cpu,
+            path: path.clone(),
+            file: file.map_err(|e| Error::output(&path, e))?,
+        });
 
         let zeros = vec![0; self.subbuf_size];
+        let written = Arc::clone(&self.written);
+        let mut end = 0;
         Ok(Box::new(move |data| {
-            write_page(&mut file, data, &zeros).map_err(|e| Error::output(&path, e))
+            match write_page(&mut out, data, &zeros) {
+                Ok(len) => {
+                    end += len;
+                    written.fetch_add(len, Ordering::Relaxed);
+                    Ok(())
+                }
+                Err(e) => {
+                    // Half a sub-buffer is worth nothing.
+                    let _ = out.set_len(end);
+                    let _ = out.seek(SeekFrom::Start(end));
+                    Err(Error::output(&path, e))
+                }
+            }
         }))
     }
 
-    /// Writes the file. Returns its size in bytes. All sinks must be done.
+    /// How it is doing. `cpus` is what [`Stream::progress`](crate::stream::Stream::progress) says.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`], [`Error::Permission`] or [`Error::Output`].
+    /// [`Error::Output`] if the disk cannot be asked.
+    pub fn figures(&self, cpus: &[(u32, Progress)]) -> Result<Figures> {
+        let disk = fstatvfs(&self.file.0).map_err(|e| Error::output(&self.path, e.into()))?;
+        let mut figures = Figures {
+            bytes: self.written.load(Ordering::Relaxed),
+            disk_free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            ..Figures::default()
+        };
+        for (_, cpu) in cpus {
+            figures.events += cpu.events;
+            figures.lost += cpu.lost;
+            figures.unknown_losses += cpu.unknown_losses;
+        }
+        Ok(figures)
+    }
+
+    /// Waits until what stands before the data is written: some 0.1 s after the start. Without this
+    /// call an error there comes to light in [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], [`Error::DiskFull`] or [`Error::Output`].
+    pub fn check(&mut self) -> Result<()> {
+        if let Some(thread) = self.thread.take() {
+            let end = thread.join();
+            let start = end.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            self.start = Some(start?);
+        }
+        match self.start {
+            Some(_) => Ok(()),
+            None => {
+                let e = io::Error::other("its beginning could not be written");
+                Err(Error::output(&self.path, e))
+            }
+        }
+    }
+
+    /// Completes the file. Returns its size in bytes. All sinks must be done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], [`Error::DiskFull`] or [`Error::Output`]. The files are
+    /// then left to [`restore`].
     pub fn finish(mut self) -> Result<u64> {
-        let fail = |e| Error::output(&self.path, e);
-        let cpus = self.cpus.iter().map(|(cpu, _)| cpu + 1).max().unwrap_or(0);
-        let mut head = self.head(cpus)?;
-        // It stands among the options, too: there it says only that it stands here.
-        let clock = read(&self.instance.dir().join("trace_clock"))?;
-
-        // Place and size of each CPU's data: those that were not recorded have none.
-        let align = |at: u64| at.next_multiple_of(self.subbuf_size as u64);
-        let table = 16 * cpus as usize + size_of::<u64>() + clock.len();
-        let mut end = align((head.0.len() + table) as u64);
-        let mut places = vec![(0, 0); cpus as usize];
-        for (cpu, file) in &self.cpus {
-            let size = file.metadata().map_err(fail)?.len();
-            places[*cpu as usize] = (end, size);
-            end = align(end + size);
-        }
-        for (offset, size) in &places {
-            head.u64(*offset);
-            head.u64(*size);
-        }
-        head.text(&clock);
-        self.file.write_all(&head.0).map_err(fail)?;
-        for (cpu, data) in &mut self.cpus {
-            let (offset, _) = places[*cpu as usize];
-            data.rewind()
-                .and_then(|()| self.file.seek(io::SeekFrom::Start(offset)))
-                .and_then(|_| io::copy(data, &mut self.file))
-                .map_err(fail)?;
-        }
-        // A file without events is as long as its table says, too.
-        self.file.set_len(end).map_err(fail)?;
-        Ok(end)
+        self.check()?;
+        self.cpus.sort_by_key(|cpu| cpu.cpu);
+        let stats = |cpu: &CpuFile| {
+            // A CPU that went offline may have none.
+            let stats = contents::read(&self.instance.per_cpu(cpu.cpu, "stats")).ok()?;
+            Some([format!("CPU: {}\n", cpu.cpu).as_bytes(), &stats].concat())
+        };
+        let ending = Ending {
+            // Those of the start are better than none.
+            cmdlines: contents::cmdlines(&self.tracefs).ok(),
+            stats: self.cpus.iter().filter_map(stats).collect(),
+        };
+        let packer = Packer {
+            out: &self.file.0,
+            subbuf: self.subbuf_size as u64,
+            resumed: false,
+        };
+        let start = self.start.as_ref();
+        start.map_or(Ok(0), |start| {
+            pack(&self.path, packer, start, &ending, &self.cpus)
+        })
     }
 
-    /// Everything before the table of the CPUs' data.
-    fn head(&self, cpus: u32) -> Result<Head> {
-        let root = self.tracefs.root();
-        let mut head = Head(b"\x17\x08\x44tracing6\0".to_vec());
-        head.0.push(u8::from(cfg!(target_endian = "big")));
-        head.0.push(size_of::<usize>() as u8);
-        head.u32(self.subbuf_size);
-
-        for name in ["header_page", "header_event"] {
-            head.string(name);
-            // That of the instance: its sub-buffers may have another size.
-            head.file64(&self.instance.dir().join("events").join(name))?;
-        }
-
-        let mut systems = entries(&root.join("events"))?;
-        systems.retain(|system| system.is_dir());
-        head.formats(&root.join("events/ftrace"))?;
-        systems.retain(|system| !system.ends_with("ftrace"));
-        head.u32(systems.len());
-        for system in systems {
-            let name = system.file_name().unwrap_or_default();
-            head.string(&name.to_string_lossy());
-            head.formats(&system)?;
-        }
-
-        for path in [Path::new("/proc/kallsyms"), &root.join("printk_formats")] {
-            // Not every kernel has them, and the events can be shown without.
-            let text = read(path).unwrap_or_default();
-            head.u32(text.len());
-            head.0.extend(text);
-        }
-        head.file64(&root.join("saved_cmdlines"))?;
-
-        head.u32(cpus as usize);
-        head.0.extend(OPTIONS);
-        head.option(
-            OPTION_TRACECLOCK,
-            &read(&self.instance.dir().join("trace_clock"))?,
-        );
-        for (cpu, _) in &self.cpus {
-            let stats = read(&self.instance.per_cpu(*cpu, "stats"))?;
-            let text = [format!("CPU: {cpu}\n").as_bytes(), &stats].concat();
-            head.option(OPTION_CPUSTAT, &text);
-        }
-        head.0.extend(0u16.to_ne_bytes());
-        head.0.extend(FLYRECORD);
-        Ok(head)
+    /// Removes everything that was recorded: for who finds at once that it cannot begin.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] if a file cannot be removed.
+    pub fn discard(mut self) -> Result<()> {
+        // What went wrong there does not matter any more.
+        let _ = self.check();
+        let files = self.cpus.iter().map(|cpu| &cpu.path).chain([&self.path]);
+        files.into_iter().try_for_each(|path| remove(path))
     }
 }
 
-/// Writes one sub-buffer as the kernel's splice() would hand it out: header, data, if events were
-/// lost before it their number, and zeros. The data goes from the mapping to the file.
-fn write_page(out: &mut impl Write, page: &SubBuffer<'_>, zeros: &[u8]) -> io::Result<()> {
-    let data = page.bytes();
-    if data.is_empty() {
-        return Ok(());
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // The file is locked until nobody writes it.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
-    let room = zeros.len().saturating_sub(PAGE_HEADER + data.len());
-    let stored = match page.loss() {
-        Some(Loss::Known(count)) if room >= size_of::<u64>() => count.to_ne_bytes().to_vec(),
-        _ => Vec::new(),
+}
+
+/// Moves the data into the file and removes the files of the CPUs.
+fn pack(
+    path: &Path,
+    packer: Packer<'_>,
+    start: &Start,
+    ending: &Ending,
+    cpus: &[CpuFile],
+) -> Result<u64> {
+    let size = match start {
+        Start::V6(start) => v6::finish(packer, start, ending, cpus),
+        Start::V7(start, zip) => v7::finish(packer, *zip, start, ending, cpus),
     };
-    let commit = Commit::new(data.len(), page.loss().is_some(), !stored.is_empty());
-    let header = [page.time().to_ne_bytes(), commit.word().to_ne_bytes()].concat();
-    let rest = zeros.get(..room - stored.len()).unwrap_or_default();
-
-    let mut slices = [&header, data, &stored, rest].map(IoSlice::new);
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        match out.write_vectored(left) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => IoSlice::advance_slices(&mut left, n),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
+    // The rest of what was reserved goes.
+    let size = size.and_then(|size| packer.out.set_len(size).map(|()| size));
+    let size = size.map_err(|e| Error::output(path, e))?;
+    cpus.iter().try_for_each(|cpu| remove(&cpu.path))?;
+    Ok(size)
 }
 
-/// Reads a file of the kernel. Some of them have their contents in the first read() only, and
-/// [`fs::read`] begins with a small one.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(1 << 16);
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut text))
-        .map_err(|e| Error::io("read", path, e))?;
-    Ok(text)
+fn write_start(
+    file: &File,
+    contents: &Contents,
+    subbuf: usize,
+    settings: &Settings,
+) -> io::Result<Start> {
+    let (bytes, start) = match settings.version {
+        Version::V6 => {
+            let (bytes, start) = v6::start(contents, subbuf);
+            (bytes, Start::V6(start))
+        }
+        Version::V7(zip) => {
+            let (bytes, start) = v7::start(contents, &settings.instance, subbuf, zip)?;
+            (bytes, Start::V7(start, zip))
+        }
+    };
+    file.write_all_at(&bytes, 0)?;
+    Ok(start)
 }
 
-/// What is in a directory, in order.
-fn entries(path: &Path) -> Result<Vec<PathBuf>> {
-    let list = fs::read_dir(path).and_then(|list| {
-        list.map(|entry| Ok(entry?.path()))
-            .collect::<io::Result<Vec<_>>>()
-    });
-    let mut list = list.map_err(|e| Error::io("read", path, e))?;
-    list.sort();
-    Ok(list)
-}
-
-/// The beginning of a file, in the byte order of this machine.
-struct Head(Vec<u8>);
-
-impl Head {
-    fn u32(&mut self, number: usize) {
-        self.0.extend((number as u32).to_ne_bytes());
-    }
-
-    fn u64(&mut self, number: u64) {
-        self.0.extend(number.to_ne_bytes());
-    }
-
-    /// Bytes behind their length.
-    fn text(&mut self, text: &[u8]) {
-        self.u64(text.len() as u64);
-        self.0.extend(text);
-    }
-
-    fn string(&mut self, text: &str) {
-        self.0.extend(text.as_bytes());
-        self.0.push(0);
-    }
-
-    /// The contents of a file, behind their length.
-    fn file64(&mut self, path: &Path) -> Result<()> {
-        self.text(&read(path)?);
-        Ok(())
-    }
-
-    /// The format files of a directory of events, behind their number.
-    fn formats(&mut self, system: &Path) -> Result<()> {
-        let mut formats = entries(system)?;
-        formats.iter_mut().for_each(|event| event.push("format"));
-        formats.retain(|format| format.is_file());
-        self.u32(formats.len());
-        formats.iter().try_for_each(|format| self.file64(format))
-    }
-
-    /// A text, with its NUL.
-    fn option(&mut self, id: u16, text: &[u8]) {
-        self.0.extend(id.to_ne_bytes());
-        self.u32(text.len() + 1);
-        self.0.extend(text);
-        self.0.push(0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::tests::data;
-
-    fn page(page: &SubBuffer<'_>, size: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        write_page(&mut out, page, &vec![0; size]).unwrap();
-        out
-    }
-
-    #[test]
-    fn pages() {
-        let bytes = data(1, 2, 7);
-        let expected = |commit: u64, stored: &[u8]| {
-            let mut page = [
-                &9u64.to_ne_bytes(),
-                &commit.to_ne_bytes(),
-                &bytes[..],
-                stored,
-            ]
-            .concat();
-            page.resize(64, 0);
-            page
-        };
-        let lost = |loss| page(&SubBuffer::fake(&bytes, 9, loss), 64);
-        assert_eq!(lost(None), expected(12, &[]));
-        assert_eq!(lost(Some(Loss::Unknown)), expected(12 | 1 << 31, &[]));
-        assert_eq!(
-            lost(Some(Loss::Known(5))),
-            expected(12 | 3 << 30, &5u64.to_ne_bytes())
-        );
-        // Without room for the number the flag has to do.
-        let full = page(&SubBuffer::fake(&bytes, 9, Some(Loss::Known(5))), 32);
-        assert_eq!(full.len(), 32);
-        assert_eq!(full[8..16], (12u64 | 1 << 31).to_ne_bytes());
-        assert!(page(&SubBuffer::fake(&[], 9, None), 64).is_empty());
-    }
-
-    /// Accepts a few bytes at a time.
-    struct Slow(Vec<u8>);
-
-    impl Write for Slow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let n = bytes.len().min(5);
-            self.0.extend(&bytes[..n]);
-            Ok(n)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn short_writes() {
-        let bytes = data(1, 2, 7);
-        let sub = SubBuffer::fake(&bytes, 9, Some(Loss::Known(5)));
-        let mut slow = Slow(Vec::new());
-        write_page(&mut slow, &sub, &[0; 64]).unwrap();
-        assert_eq!(slow.0, page(&sub, 64));
-    }
-
-    #[test]
-    fn a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        let put = |name: &str, text: &str| {
-            let path = root.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        put("trace_clock", "[local]");
-        put("saved_cmdlines", "1 init\n");
-        put("events/header_page", "page");
-        put("events/header_event", "event");
-        put("events/ftrace/print/format", "name: print");
-        put("events/sched/x/format", "name: x");
-        put("events/sched/filter", "none");
-        put("per_cpu/cpu1/stats", "entries: 0");
-        let tracefs = Tracefs::at(root).unwrap();
-        let instance = tracefs.instance(None).unwrap();
-        let path = root.join("out");
-        let mut recording = Recording::create(&path, &tracefs, &instance, 4096).unwrap();
-        let mut sink = recording.sink(1).unwrap();
-        let bytes = data(1, 2, 7);
-        let sub = SubBuffer::fake(&bytes, 9, None);
-        sink(&sub).unwrap();
-        sink(&sub).unwrap();
-        let size = recording.finish().unwrap();
-
-        let file = fs::read(&path).unwrap();
-        assert_eq!(file.len() as u64, size);
-        let end = file.len() - 2 * 4096;
-        assert_eq!(file[end..], page(&sub, 4096).repeat(2));
-        // CPU 0 has nothing, CPU 1 two pages.
-        let table = b"flyrecord\0";
-        let at = file.windows(10).position(|w| w == table).unwrap() + 10;
-        let numbers: Vec<_> = file[at..at + 32]
-            .chunks_exact(8)
-            .map(|n| u64::from_ne_bytes(n.try_into().unwrap()))
-            .collect();
-        assert_eq!(numbers, [0, 0, end as u64, 2 * 4096]);
-        assert!(!root.join("out.cpu1").exists());
-        let ftrace = b"\x01\0\0\0\x0b\0\0\0\0\0\0\0name: print";
-        let sched = b"\x01\0\0\0sched\0\x01\0\0\0\x07\0\0\0\0\0\0\0name: x";
-        let events = [&ftrace[..], sched].concat();
-        if cfg!(target_endian = "little") {
-            assert!(file.windows(events.len()).any(|w| w == events));
-        }
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("trace_clock"), "[local]").unwrap();
-        let tracefs = Tracefs::at(dir.path()).unwrap();
-        let instance = tracefs.instance(None).unwrap();
-        let e = Recording::create("/nonexistent/file", &tracefs, &instance, 4096).unwrap_err();
-        assert!(e.to_string().contains("/nonexistent/file"), "{e}");
-    }
+/// What a file says about the machine, behind its version: byte order, bytes of a `long`, and bytes
+/// of a sub-buffer.
+fn machine(out: &mut Bytes, subbuf: usize) {
+    out.0.push(u8::from(cfg!(target_endian = "big")));
+    out.0.push(size_of::<std::ffi::c_long>() as u8);
+    out.len32(subbuf);
 }

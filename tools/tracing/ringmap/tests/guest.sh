@@ -132,7 +132,7 @@ check 'record ends after so many events' passed '^accounting: 6000 read + 0 lost
 	'sub-buffers of 64 KiB'
 
 run ringmap record --instance record --output /nonexistent/file
-check 'a file that cannot be written is named' failed '/nonexistent/file: .*--output'
+check 'a file that cannot be written is named' failed '/nonexistent/file: cannot be written'
 run ringmap stream --instance record --seconds 0.1
 check 'no events: how to have some' failed 'no event came: .*echo 1 >'
 run ringmap stream --instance nonexistent
