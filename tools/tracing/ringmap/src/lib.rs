@@ -19,6 +19,7 @@
 //! | [`decode`] | event plus format: field values |
 //! | [`stream`] | one thread per CPU, counters, samples |
 //! | [`tracedat`] | writes files for trace-cmd and kernelshark |
+//! | [`advice`] | what would have helped against lost events |
 //! | [`account`] | the books at the end of a run: read + lost = written |
 //! | [`hotplug`] | the CPUs that can be read, as they come online |
 //! | [`kernel`] | which implementation of the mapping the running kernel has |
@@ -62,6 +63,7 @@
 compile_error!("ringmap needs 64-bit Linux: it reads 8-byte words of kernel memory in one load");
 
 pub mod account;
+pub mod advice;
 pub mod control;
 pub mod cpulist;
 pub mod decode;
