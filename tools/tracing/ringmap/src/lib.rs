@@ -19,6 +19,7 @@
 //! | [`decode`] | event plus format: field values |
 //! | [`stream`] | one thread per CPU, counters, samples |
 //! | [`tracedat`] | writes files for trace-cmd and kernelshark |
+//! | [`perfetto`] | writes traces for Perfetto |
 //! | [`advice`] | what would have helped against lost events |
 //! | [`account`] | the books at the end of a run: read + lost = written |
 //! | [`hotplug`] | the CPUs that can be read, as they come online |
@@ -73,6 +74,7 @@ pub mod format;
 pub mod hotplug;
 pub mod kernel;
 pub mod mapping;
+pub mod perfetto;
 pub mod reader;
 pub mod select;
 pub mod stream;

@@ -32,6 +32,7 @@ use crate::{Error, Result};
 mod bytes;
 mod compress;
 mod contents;
+mod export;
 mod files;
 mod pack;
 mod page;

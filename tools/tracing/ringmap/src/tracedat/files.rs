@@ -43,22 +43,27 @@ pub(super) fn cpu_files(path: &Path) -> Result<Vec<(u32, PathBuf)>> {
     Ok(files)
 }
 
-/// Sees to what is there of that name.
-pub(super) fn make_way(path: &Path, overwrite: Overwrite) -> Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() => {
-            let e = io::Error::other("it is no regular file");
-            return Err(Error::output(path, e));
-        }
-        Ok(_) if overwrite == Overwrite::Refuse => return Err(Error::Exists(path.into())),
-        Ok(_) => {
-            // Not one that somebody is writing.
-            let file = File::open(path).map_err(|e| Error::output(path, e))?;
-            Locked::new(file, path)?;
-            remove(path)?;
-        }
-        Err(_) => {}
+/// Sees to a file of that name.
+pub(super) fn make_way_for(path: &Path, overwrite: Overwrite) -> Result<()> {
+    let Ok(found) = fs::metadata(path) else {
+        return Ok(());
+    };
+    if !found.is_file() {
+        let e = io::Error::other("it is no regular file");
+        return Err(Error::output(path, e));
     }
+    if overwrite == Overwrite::Refuse {
+        return Err(Error::Exists(path.into()));
+    }
+    // Not one that somebody is writing.
+    let file = File::open(path).map_err(|e| Error::output(path, e))?;
+    Locked::new(file, path)?;
+    remove(path)
+}
+
+/// Sees to the files of a recording of that name.
+pub(super) fn make_way(path: &Path, overwrite: Overwrite) -> Result<()> {
+    make_way_for(path, overwrite)?;
     for (_, file) in cpu_files(path)? {
         if overwrite == Overwrite::Refuse {
             return Err(Error::Unfinished(file));

@@ -13,6 +13,7 @@ use super::bytes::Scan;
 use super::pack::tests::STEPS;
 use super::*;
 use crate::event::tests::data;
+use crate::format::{Format, Formats};
 use crate::reader::{Loss, SubBuffer};
 
 const PAGE: &str = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\
@@ -579,6 +580,28 @@ fn trace_cmd_restores_it() {
         assert_eq!(shown(&ours), shown(&theirs), "{version:?}");
         assert_eq!(shown(&ours).len(), 5, "{ours}");
     }
+}
+
+#[test]
+fn a_perfetto_trace_besides() {
+    let fixture = Fixture::new();
+    let mut recording = fixture.create(4096, Version::default());
+    let expected = record(&mut recording, &some_pages(), 4096);
+    let mut formats = Formats::default();
+    formats.insert(Format::parse("test", SEVEN).unwrap());
+    let path = fixture.dir.path().join("out.perfetto");
+    let export = |overwrite| recording.perfetto(&path, &formats, overwrite);
+    let size = export(Overwrite::Refuse).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), size);
+    let e = export(Overwrite::Refuse).unwrap_err();
+    assert!(matches!(e, Error::Exists(_)), "{e}");
+    assert_eq!(export(Overwrite::Replace).unwrap(), size);
+    let trace = fs::read(&path).unwrap();
+    let names = trace.windows(7).filter(|at| at == b"\x0a\x05seven");
+    assert_eq!(names.count(), 18);
+
+    recording.finish().unwrap();
+    assert_eq!(parse(&fixture.out, 4096).cpus, expected);
 }
 
 /// One that was killed while it recorded, in the middle of a sub-buffer.
