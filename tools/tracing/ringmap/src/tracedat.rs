@@ -162,11 +162,9 @@ impl Recording {
         let path = path.into();
         make_way(&path, settings.overwrite)?;
         let file = Locked::new(create(&path)?, &path)?;
-        // A file system that cannot do this takes its chances.
-        let reserve = fallocate(&file.0, FallocateFlags::KEEP_SIZE, 0, RESERVE);
-        if let Err(e @ Errno::NOSPC) = reserve {
+        if let Err(e) = reserve(&file.0, 0, subbuf_size) {
             let _ = fs::remove_file(&path);
-            return Err(Error::output(&path, e.into()));
+            return Err(Error::output(&path, e));
         }
 
         let job = {
@@ -363,7 +361,18 @@ fn write_start(
         }
     };
     file.write_all_at(&bytes, 0)?;
+    reserve(file, bytes.len(), subbuf)?;
     Ok(start)
+}
+
+/// Takes from the disk what the end needs, wherever it begins.
+fn reserve(file: &File, at: usize, subbuf: usize) -> io::Result<()> {
+    let len = RESERVE.max(2 * subbuf as u64);
+    match fallocate(file, FallocateFlags::KEEP_SIZE, at as u64, len) {
+        Err(e @ Errno::NOSPC) => Err(e.into()),
+        // A file system that cannot do this takes its chances.
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// What a file says about the machine, behind its version: byte order, bytes of a `long`, and bytes

@@ -20,7 +20,8 @@ use super::compress::Compressor;
 const PLAIN: u64 = 1 << 20;
 const COMPRESSED: u64 = 1 << 17;
 
-/// What is free in the file before the first piece is moved, so that this works on a full disk.
+/// So much is reserved in the file for the first piece and what stands around the data, so that it
+/// works on a full disk. The other pieces have what was freed.
 pub(super) const RESERVE: u64 = 2 << 20;
 
 /// The data of one CPU, in a file of its own.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -204,8 +205,14 @@ fn a_recording() {
         let size = recording.finish().unwrap();
 
         assert_eq!(fixture.files(), ["out.dat"]);
-        let len = fs::metadata(&fixture.out).unwrap().len();
-        assert_eq!(len, size);
+        let found = fs::metadata(&fixture.out).unwrap();
+        assert_eq!(found.len(), size);
+        // What was reserved is free again.
+        assert!(
+            found.blocks() * 512 < size + RESERVE / 2,
+            "{} blocks",
+            found.blocks()
+        );
         let parsed = parse(&fixture.out, 4096);
         assert_eq!(parsed.cpus, expected, "{version:?}");
         assert_eq!(parsed.cmdlines, b"7 seven\n");
@@ -357,8 +364,6 @@ fn nothing_to_restore() {
 /// The space is not needed twice.
 #[test]
 fn what_was_moved_is_freed() {
-    use std::os::unix::fs::MetadataExt;
-
     let fixture = Fixture::new();
     let mut recording = fixture.create(4096, Version::V7(Compression::None));
     let pages = BTreeMap::from([(0, vec![(1, None); 1024])]);

@@ -5,11 +5,11 @@
 use super::parse::parse;
 use super::*;
 
-/// Runs the next test where `/mnt` is a disk of 6 MiB.
+/// Runs the next test where `/mnt` is a disk of 12 MiB.
 #[test]
 fn a_full_disk() {
-    let script = "mount -t tmpfs -o size=6m none /mnt && exec \"$0\" --ignored --exact \
-         --nocapture tracedat::tests::full::on_a_disk_of_6_mib";
+    let script = "mount -t tmpfs -o size=12m none /mnt && exec \"$0\" --ignored --exact \
+         --nocapture tracedat::tests::full::on_a_disk_of_12_mib";
     let this = std::env::current_exe().unwrap();
     let unshare = |args: &[&str]| {
         let mut command = Command::new("unshare");
@@ -19,7 +19,7 @@ fn a_full_disk() {
             .arg(&this);
         command.env("RINGMAP_SMALL_DISK", "/mnt").output()
     };
-    let can = unshare(&["sh", "-c", "mount -t tmpfs -o size=6m none /mnt"]);
+    let can = unshare(&["sh", "-c", "mount -t tmpfs -o size=12m none /mnt"]);
     if !can.is_ok_and(|said| said.status.success()) {
         eprintln!("not tested: no namespace in which to mount a small disk");
         return;
@@ -54,7 +54,7 @@ fn fill(recording: &mut Recording, bytes: &[u8]) -> [usize; 2] {
 
 #[test]
 #[ignore = "it is run by the test before it"]
-fn on_a_disk_of_6_mib() {
+fn on_a_disk_of_12_mib() {
     let Some(disk) = std::env::var_os("RINGMAP_SMALL_DISK") else {
         return;
     };
@@ -69,6 +69,9 @@ fn on_a_disk_of_6_mib() {
     };
     for version in versions() {
         let fixture = Fixture::at(tempfile::tempdir_in(&disk).unwrap());
+        // As long as those of a kernel are, next to what is reserved.
+        let symbols = "ffffffff81000000 T _stext\n".repeat(120_000);
+        fs::write(fixture.dir.path().join("kallsyms"), symbols).unwrap();
         let mut recording = fixture.create(8192, version);
         recording.check().unwrap();
         let pages = fill(&mut recording, &noise);
@@ -86,7 +89,14 @@ fn on_a_disk_of_6_mib() {
         recording.check().unwrap();
         let pages = fill(&mut recording, &noise);
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&recording.file.0, punch, 8192, 2 * RESERVE).unwrap();
+        let end = recording.file.0.metadata().unwrap().len();
+        fallocate(
+            &recording.file.0,
+            punch,
+            end.next_multiple_of(4096),
+            2 * RESERVE,
+        )
+        .unwrap();
         let hog = fixture.dir.path().join("hog");
         let mut file = File::create(&hog).unwrap();
         while file.write_all(&[1; 4096]).is_ok() {}

@@ -99,10 +99,8 @@ fn killed_for_real() {
 fn killed_at_the_end() {
     for version in versions() {
         // More than one piece.
-        let count = match version {
-            Version::V6 | Version::V7(Compression::None) => 260,
-            _ => 70,
-        };
+        let plain = [Version::V6, Version::V7(Compression::None)].contains(&version);
+        let count = if plain { 260 } else { 70 };
         let pages = BTreeMap::from([(0, vec![(1, None); count]), (2, vec![(1, None); 2])]);
         for again in [usize::MAX, 2] {
             for steps in 0.. {
