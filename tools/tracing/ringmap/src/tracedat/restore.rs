@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::bytes::{Bytes, Scan};
@@ -11,6 +12,9 @@ use super::files::{Locked, cpu_files, remove};
 use super::pack::{CpuFile, Packer};
 use super::{Compression, Ending, MAGIC, Start, Version, machine, pack, v6, v7};
 use crate::{Error, Result};
+
+/// Bytes that a sub-buffer may have: some pages, a power of two of them.
+const SUBBUF: RangeInclusive<u64> = 4 << 10..=64 << 20;
 
 /// What [`restore`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +48,9 @@ pub fn restore(path: impl AsRef<Path>) -> Result<Restored> {
     };
     let head = Head::read(file).map_err(bad)?;
     let start = match head.version {
-        Version::V6 => Some(Start::V6(v6::find(file, head.end).map_err(bad)?)),
+        Version::V6 => Some(Start::V6(
+            v6::find(file, head.end, head.subbuf).map_err(bad)?,
+        )),
         Version::V7(compression) => v7::find(file, head.end)
             .map_err(bad)?
             .map(|start| Start::V7(start, compression)),
@@ -114,7 +120,8 @@ impl Head {
         };
         Some(Head {
             version,
-            subbuf: Some(subbuf).filter(|subbuf| *subbuf > 0)?,
+            subbuf: Some(subbuf)
+                .filter(|subbuf| SUBBUF.contains(subbuf) && subbuf.is_power_of_two())?,
             end: scan.at as u64,
         })
     }

@@ -88,32 +88,39 @@ pub(super) fn finish(
     ending: &Ending,
     cpus: &[CpuFile],
 ) -> io::Result<u64> {
+    let mut sizes = Vec::new();
+    for cpu in cpus {
+        sizes.push((cpu.cpu, cpu.size(packer.subbuf)?));
+    }
     let places = match &start.places {
         Some(places) => places.clone(),
         None => {
             // Those that were not recorded have none. Without any CPU trace-cmd refuses a file.
             let count = cpus.iter().map(|cpu| cpu.cpu + 1).max().unwrap_or(1);
             let mut places = vec![(0, 0); count as usize];
-            let align = |at: u64| at.next_multiple_of(packer.subbuf);
-            let head = start.tail + tail(start, ending, &places).len() as u64;
-            let mut end = align(head);
-            for cpu in cpus {
-                let size = cpu.size(packer.subbuf)?;
-                places[cpu.cpu as usize] = (end, size);
-                end = align(end + size);
+            let tail_len = tail(start, ending, &places).len() as u64;
+            let mut end = (start.tail + tail_len).next_multiple_of(packer.subbuf);
+            for (cpu, size) in &sizes {
+                places[*cpu as usize] = (end, *size);
+                end = (end + size).next_multiple_of(packer.subbuf);
             }
-            let tail = tail(start, ending, &places);
-            packer.write(&tail, start.tail)?;
+            packer.write(&tail(start, ending, &places), start.tail)?;
             places
         }
     };
-    let mut last = packer.out.metadata()?.len();
-    for cpu in cpus {
-        let place = places.get(cpu.cpu as usize);
-        let (at, size) = place.ok_or(io::ErrorKind::InvalidData)?;
-        if packer.plain(cpu, *at)? != *size {
+    // Nothing is moved to a place that is another's.
+    for (cpu, size) in &sizes {
+        if places
+            .get(*cpu as usize)
+            .is_none_or(|place| place.1 != *size)
+        {
             return Err(io::ErrorKind::InvalidData.into());
         }
+    }
+    let mut last = packer.out.metadata()?.len();
+    for (cpu, (_, size)) in cpus.iter().zip(&sizes) {
+        let (at, _) = places[cpu.cpu as usize];
+        packer.plain(cpu, at)?;
         last = last.max(at + size);
     }
     Ok(last)
@@ -121,14 +128,14 @@ pub(super) fn finish(
 
 /// What a file of version 6 says that was not finished. `at` is the end of its header. A mistake in
 /// the file is an error of the kind `InvalidData`.
-pub(super) fn find(file: &File, at: u64) -> io::Result<Start> {
+pub(super) fn find(file: &File, at: u64, subbuf: u64) -> io::Result<Start> {
     // The largest part are the symbols, of some 10 MB; the data begins behind.
     let mut head = vec![0; file.metadata()?.len().min(64 << 20) as usize];
     file.read_exact_at(&mut head, 0)?;
-    parse(&head, at as usize).ok_or(io::ErrorKind::InvalidData.into())
+    parse(&head, at as usize, subbuf).ok_or(io::ErrorKind::InvalidData.into())
 }
 
-fn parse(head: &[u8], at: usize) -> Option<Start> {
+fn parse(head: &[u8], at: usize, subbuf: u64) -> Option<Start> {
     let mut scan = Scan::new(head, at);
     for name in [&b"header_page"[..], b"header_event"] {
         if scan.string()? != name {
@@ -177,7 +184,17 @@ fn parse(head: &[u8], at: usize) -> Option<Start> {
     }
     if cpus > 0 {
         let place = |_| Some((scan.u64()?, scan.u64()?));
-        start.places = Some((0..cpus).map(place).collect::<Option<_>>()?);
+        let places: Vec<_> = (0..cpus).map(place).collect::<Option<_>>()?;
+        scan.sized64()?;
+        // They stand one behind the other, or this file was not made here.
+        let mut end = scan.at as u64;
+        for (at, size) in places.iter().filter(|place| **place != (0, 0)) {
+            if *at != end.next_multiple_of(subbuf) {
+                return None;
+            }
+            end = at.checked_add(*size).filter(|end| *end < i64::MAX as u64)?;
+        }
+        start.places = Some(places);
     }
     Some(start)
 }

@@ -271,7 +271,7 @@ pub(super) fn find(file: &File, at: u64) -> io::Result<Option<Start>> {
             sections.push(found);
             break;
         }
-        let next = end.checked_add(HEADER + found.size).ok_or_else(bad)?;
+        let next = end.saturating_add(HEADER).saturating_add(found.size);
         if next > len {
             break;
         }
