@@ -6,11 +6,14 @@ use std::fmt;
 
 use zerocopy::FromBytes;
 
+use crate::escape;
 use crate::event::Event;
 use crate::format::{Field, Format, Inner, Kind};
+use crate::print::layout;
 
 /// The value of a field. Text and bytes are those of the ring buffer, not copies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Value<'a> {
     /// A signed number.
     Signed(i64),
@@ -21,61 +24,140 @@ pub enum Value<'a> {
     /// Text, without the NUL.
     Text(&'a [u8]),
     /// Several numbers.
-    List(Vec<Value<'a>>),
+    List(List<'a>),
     /// Anything else.
     Bytes(&'a [u8]),
     /// The event is too short to have this field.
     Missing,
 }
 
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Several numbers of the same type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List<'a> {
+    bytes: &'a [u8],
+    /// Bytes of a number, not 0.
+    size: usize,
+    signed: bool,
+    hex: bool,
+}
+
+impl<'a> List<'a> {
+    /// The numbers.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Value<'a>> + use<'a> {
+        let List { signed, hex, .. } = *self;
+        let chunks = self.bytes.chunks_exact(self.size);
+        chunks.map(move |chunk| integer(chunk, signed, hex))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.size
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> Value<'a> {
+    /// A number that fits: no negative one.
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Value::Signed(n) => n.try_into().ok(),
+            Value::Unsigned(n) | Value::Hex(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// A number that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Value::Signed(n) => Some(n),
+            Value::Unsigned(n) | Value::Hex(n) => n.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// Text that is UTF-8.
+    pub fn as_str(&self) -> Option<&'a str> {
         match self {
-            Value::Signed(n) => write!(f, "{n}"),
-            Value::Unsigned(n) => write!(f, "{n}"),
-            Value::Hex(n) => write!(f, "{n:#x}"),
+            Value::Text(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// Text, or what is neither text nor a number.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        match self {
+            Value::Text(bytes) | Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Adds it as it prints to `out`, without allocating.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Signed(n) => layout::signed(*n, out),
+            Value::Unsigned(n) => layout::decimal(*n, out),
+            Value::Hex(n) => layout::hex_with_prefix(*n, out),
             // What user space wrote may hold anything: no control characters to the terminal.
-            Value::Text(text) => write!(f, "{}", text.trim_ascii_end().escape_ascii()),
+            Value::Text(text) => escape::clean(text.trim_ascii_end(), out),
             Value::List(list) => {
-                f.write_str("[")?;
+                out.push(b'[');
                 for (n, value) in list.iter().enumerate() {
-                    write!(f, "{}{value}", if n == 0 { "" } else { "," })?;
+                    if n > 0 {
+                        out.push(b',');
+                    }
+                    value.write(out);
                 }
-                f.write_str("]")
+                out.push(b']');
             }
-            Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
-            Value::Missing => f.write_str("?"),
+            Value::Bytes(bytes) => layout::hex_bytes(bytes, None, out),
+            Value::Missing => out.push(b'?'),
         }
     }
 }
 
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
 /// A number of 1, 2, 4 or 8 bytes.
-fn integer<'a>(bytes: &[u8], field: &Field) -> Value<'a> {
-    let (unsigned, signed) = match *bytes {
-        [a] => (a.into(), a.cast_signed().into()),
+fn integer<'a>(bytes: &[u8], signed: bool, hex: bool) -> Value<'a> {
+    let (unsigned, value) = match *bytes {
+        [a] => (a.into(), (a as i8).into()),
         [a, b] => {
             let n = u16::from_ne_bytes([a, b]);
-            (n.into(), n.cast_signed().into())
+            (n.into(), (n as i16).into())
         }
         [a, b, c, d] => {
             let n = u32::from_ne_bytes([a, b, c, d]);
-            (n.into(), n.cast_signed().into())
+            (n.into(), (n as i32).into())
         }
         _ => match u64::read_from_bytes(bytes) {
-            Ok(n) => (n, n.cast_signed()),
+            Ok(n) => (n, n as i64),
             Err(_) => return Value::Missing,
         },
     };
-    match (field.signed, field.hex) {
-        (true, _) => Value::Signed(signed),
+    match (signed, hex) {
+        (true, _) => Value::Signed(value),
         (false, true) => Value::Hex(unsigned),
         (false, false) => Value::Unsigned(unsigned),
     }
 }
 
 fn list<'a>(bytes: &'a [u8], size: usize, field: &Field) -> Value<'a> {
-    let chunks = bytes.chunks_exact(size.max(1));
-    Value::List(chunks.map(|chunk| integer(chunk, field)).collect())
+    Value::List(List {
+        bytes,
+        size: size.max(1),
+        signed: field.signed,
+        hex: field.hex,
+    })
 }
 
 fn text(bytes: &[u8]) -> Value<'_> {
@@ -96,10 +178,43 @@ fn located<'a>(payload: &'a [u8], field: &Field, inner: Inner, base: usize) -> O
     })
 }
 
+/// A field reads its value from any event of its type:
+///
+/// ```
+/// # use ringmap::{event::Event, format::Format};
+/// # fn example(format: &Format, events: &[Event<'_>]) -> Option<()> {
+/// let pid = format.field("next_pid")?;
+/// let comm = format.field("next_comm")?;
+/// for event in events {
+///     println!("{:?} {:?}", pid.u32(event), comm.str(event));
+/// }
+/// # Some(())
+/// # }
+/// ```
 impl Field {
     /// The value of this field in the payload of an event.
     pub fn value<'a>(&self, payload: &'a [u8]) -> Value<'a> {
         self.read(payload).unwrap_or(Value::Missing)
+    }
+
+    /// The number in this field of an event, if it is one and fits.
+    pub fn u64(&self, event: &Event<'_>) -> Option<u64> {
+        self.value(event.payload).as_u64()
+    }
+
+    /// The number in this field of an event, if it is one and fits.
+    pub fn u32(&self, event: &Event<'_>) -> Option<u32> {
+        self.u64(event)?.try_into().ok()
+    }
+
+    /// The number in this field of an event, if it is one and fits.
+    pub fn i64(&self, event: &Event<'_>) -> Option<i64> {
+        self.value(event.payload).as_i64()
+    }
+
+    /// The text in this field of an event, if it is text and UTF-8.
+    pub fn str<'a>(&self, event: &Event<'a>) -> Option<&'a str> {
+        self.value(event.payload).as_str()
     }
 
     fn read<'a>(&self, payload: &'a [u8]) -> Option<Value<'a>> {
@@ -109,7 +224,7 @@ impl Field {
             _ => payload.get(self.offset..end)?,
         };
         match self.kind {
-            Kind::Integer => Some(integer(bytes, self)),
+            Kind::Integer => Some(integer(bytes, self.signed, self.hex)),
             Kind::Array(size) => Some(list(bytes, size, self)),
             Kind::Text => Some(text(bytes)),
             Kind::DataLoc(inner) => located(payload, self, inner, 0),
@@ -146,9 +261,7 @@ impl<'a> Decoded<'a> {
 
     /// A field by its name; the common ones (`common_pid`) as well.
     pub fn field(&self, name: &str) -> Option<Value<'a>> {
-        let mut fields = self.format.common.iter().chain(&self.format.fields);
-        let field = fields.find(|field| field.name == name)?;
-        Some(field.value(self.event.payload))
+        Some(self.format.field(name)?.value(self.event.payload))
     }
 }
 

@@ -69,10 +69,12 @@ pub struct Format {
     pub common: Vec<Field>,
     /// The fields of this type of event.
     pub fields: Vec<Field>,
+    /// What stands behind `print fmt:`; see [`PrintFmt`](crate::print::PrintFmt).
+    pub print_fmt: String,
 }
 
 /// Bytes of an integer type of the kernel, 64-bit.
-fn type_size(ty: &str) -> Option<usize> {
+pub(crate) fn type_size(ty: &str) -> Option<usize> {
     let words = ty.split_ascii_whitespace().filter(|word| {
         ![
             "const",
@@ -86,12 +88,17 @@ fn type_size(ty: &str) -> Option<usize> {
     });
     let ty = words.collect::<Vec<_>>().join(" ");
     Some(match ty.trim_end_matches("[]").trim() {
-        "char" | "u8" | "s8" | "__u8" | "__s8" | "bool" | "uint8_t" | "int8_t" => 1,
-        "short" | "u16" | "s16" | "__u16" | "__s16" | "__be16" | "__le16" | "uint16_t" => 2,
+        "char" | "u8" | "s8" | "__u8" | "__s8" | "bool" | "_Bool" | "uint8_t" | "int8_t" => 1,
+        "short" | "short int" | "u16" | "s16" | "__u16" | "__s16" | "__be16" | "__le16"
+        | "uint16_t" | "int16_t" | "umode_t" => 2,
         "int" | "" | "u32" | "s32" | "__u32" | "__s32" | "__be32" | "__le32" | "uint32_t"
-        | "pid_t" | "gfp_t" | "dev_t" => 4,
-        "long" | "long int" | "long long" | "u64" | "s64" | "__u64" | "__s64" | "__be64"
-        | "__le64" | "uint64_t" | "size_t" | "ssize_t" | "uintptr_t" => 8,
+        | "int32_t" | "pid_t" | "gfp_t" | "dev_t" | "uid_t" | "gid_t" | "fmode_t" | "blk_opf_t" => {
+            4
+        }
+        "long" | "long int" | "long long" | "long long int" | "u64" | "s64" | "__u64" | "__s64"
+        | "__be64" | "__le64" | "uint64_t" | "int64_t" | "size_t" | "ssize_t" | "uintptr_t"
+        | "intptr_t" | "loff_t" | "sector_t" | "ino_t" | "ktime_t" | "time64_t" | "pgoff_t"
+        | "dma_addr_t" | "phys_addr_t" | "resource_size_t" => 8,
         ty if ty.ends_with('*') => 8,
         _ => return None,
     })
@@ -174,7 +181,8 @@ impl Field {
             size,
             signed,
             kind,
-            hex: !signed && (ty.ends_with('*') || ty.ends_with("unsigned long")),
+            hex: !signed
+                && (ty.ends_with('*') || ty.trim_end_matches("[]").ends_with("unsigned long")),
         })
     }
 }
@@ -194,10 +202,17 @@ impl Format {
             id,
             common: Vec::new(),
             fields: Vec::new(),
+            print_fmt: String::new(),
         };
-        for line in lines {
+        while let Some(line) = lines.next() {
             let line = line.trim();
-            if line.starts_with("print fmt:") {
+            if let Some(print_fmt) = line.strip_prefix("print fmt:") {
+                // It may have line feeds of its own.
+                format.print_fmt = print_fmt.trim().into();
+                for line in lines {
+                    format.print_fmt.push('\n');
+                    format.print_fmt.push_str(line);
+                }
                 break;
             }
             let Some(text) = line.strip_prefix("field:") else {
@@ -211,6 +226,13 @@ impl Format {
             }
         }
         Some(format)
+    }
+
+    /// A field by its name; the common ones (`common_pid`) as well. Look it up once and keep it:
+    /// it reads the value from each event of this type.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        let mut fields = self.fields.iter().chain(&self.common);
+        fields.find(|field| field.name == name)
     }
 }
 

@@ -17,6 +17,8 @@
 //! | [`event`] | walks the events of a sub-buffer |
 //! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
 //! | [`decode`] | event plus format: field values |
+//! | [`print`] | the text of an event, as its `print fmt` says |
+//! | [`symbols`] | names for addresses of the kernel |
 //! | [`stream`] | one thread per CPU, counters, samples |
 //! | [`tracedat`] | writes files for trace-cmd and kernelshark |
 //! | [`perfetto`] | writes traces for Perfetto |
@@ -69,15 +71,18 @@ pub mod control;
 pub mod cpulist;
 pub mod decode;
 pub mod error;
+mod escape;
 pub mod event;
 pub mod format;
 pub mod hotplug;
 pub mod kernel;
 pub mod mapping;
 pub mod perfetto;
+pub mod print;
 pub mod reader;
 pub mod select;
 pub mod stream;
+pub mod symbols;
 pub mod tracedat;
 pub mod tracefs;
 pub mod undo;

@@ -275,7 +275,7 @@ fn known_field(out: &mut Message, number: u32, is_text: bool, value: Value<'_>) 
     match value {
         Value::Text(text) if is_text => out.text(number, text),
         Value::List(list) if !is_text => {
-            for value in list.iter().filter_map(number_of) {
+            for value in list.iter().filter_map(|value| number_of(&value)) {
                 out.number(number, value);
             }
         }

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The `printf` format of a `print fmt:` line, with its arguments.
+
+use super::layout::{self, Numbers};
+use super::lex;
+use super::parse::{Node, Parser};
+use super::tree::{Address, Base, Int, Layout, Piece, Size};
+use super::{Failure, eval, fail, pointer};
+use crate::format::Format;
+use crate::symbols::Names;
+
+/// Takes a line apart: what stands behind `print fmt:`.
+pub(super) fn compile(text: &str, format: &Format) -> Result<Vec<Piece>, Failure> {
+    let tokens = lex::tokens(text)?;
+    let mut parser = Parser::new(&tokens, format);
+    let literal = parser.literal()?;
+    let mut arguments = Vec::new();
+    while parser.take(",") {
+        arguments.push(parser.argument()?);
+    }
+    if parser.peek().is_some() {
+        return fail("something behind the arguments");
+    }
+
+    let literal = String::from_utf8_lossy(&literal);
+    let mut arguments = arguments.into_iter();
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = &*literal;
+    while let Some((before, behind)) = rest.split_once('%') {
+        plain.push_str(before);
+        if let Some(behind) = behind.strip_prefix('%') {
+            plain.push('%');
+            rest = behind;
+            continue;
+        }
+        if !plain.is_empty() {
+            pieces.push(Piece::Literal(std::mem::take(&mut plain).into()));
+        }
+        let mut conversion = Conversion {
+            rest: behind,
+            arguments: &mut arguments,
+        };
+        pieces.push(conversion.piece()?);
+        rest = conversion.rest;
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Literal(plain.into()));
+    }
+    Ok(pieces)
+}
+
+/// A conversion that is being parsed.
+struct Conversion<'a, 'b> {
+    rest: &'a str,
+    arguments: &'b mut std::vec::IntoIter<Node>,
+}
+
+impl Conversion<'_, '_> {
+    fn take(&mut self, prefix: &str) -> bool {
+        match self.rest.strip_prefix(prefix) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn argument(&mut self) -> Result<Node, Failure> {
+        match self.arguments.next() {
+            Some(node) => Ok(node),
+            None => fail("less arguments than conversions"),
+        }
+    }
+
+    fn number(&mut self) -> Result<super::tree::Expr, Failure> {
+        match self.argument()? {
+            Node::Number(value, _) => Ok(value),
+            Node::Text(_) | Node::Bytes(..) => fail("text for a conversion of numbers"),
+        }
+    }
+
+    fn size(&mut self) -> Result<Size, Failure> {
+        if self.take("*") {
+            return self.number().map(Size::Computed);
+        }
+        let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at(digits);
+        self.rest = rest;
+        Ok(match digits.parse() {
+            Ok(size) => Size::Fixed(size),
+            Err(_) if digits.is_empty() => Size::None,
+            Err(_) => return fail("a width that is too large"),
+        })
+    }
+
+    fn layout(&mut self) -> Result<Layout, Failure> {
+        let mut layout = Layout {
+            left: false,
+            plus: false,
+            space: false,
+            alternate: false,
+            zero: false,
+            width: Size::None,
+            precision: Size::None,
+        };
+        loop {
+            let flag = match self.rest.bytes().next() {
+                Some(b'-') => &mut layout.left,
+                Some(b'+') => &mut layout.plus,
+                Some(b' ') => &mut layout.space,
+                Some(b'#') => &mut layout.alternate,
+                Some(b'0') => &mut layout.zero,
+                _ => break,
+            };
+            *flag = true;
+            self.rest = &self.rest[1..];
+        }
+        layout.width = self.size()?;
+        if self.take(".") {
+            layout.precision = match self.size()? {
+                Size::None => Size::Fixed(0),
+                size => size,
+            };
+        }
+        Ok(layout)
+    }
+
+    /// What the conversion makes of a number: a length in C's words.
+    fn length(&mut self) -> usize {
+        const LENGTHS: [(&str, usize); 9] = [
+            ("hh", 1),
+            ("h", 2),
+            ("ll", 8),
+            ("l", 8),
+            ("L", 8),
+            ("q", 8),
+            ("z", 8),
+            ("j", 8),
+            ("t", 8),
+        ];
+        let length = LENGTHS.iter().find(|(text, _)| self.take(text));
+        length.map_or(4, |(_, size)| *size)
+    }
+
+    fn piece(&mut self) -> Result<Piece, Failure> {
+        let layout = self.layout()?;
+        let plain = Layout {
+            left: false,
+            plus: false,
+            space: false,
+            alternate: false,
+            zero: false,
+            width: Size::None,
+            precision: Size::None,
+        };
+        let layout = (layout != plain).then(|| Box::new(layout));
+        let size = self.length();
+        let Some(letter) = self.rest.chars().next() else {
+            return fail("a conversion without a letter");
+        };
+        self.rest = &self.rest[letter.len_utf8()..];
+        let base = match letter {
+            'd' | 'i' => Base::Signed,
+            'u' => Base::Unsigned,
+            'o' => Base::Octal,
+            'x' => Base::Hex,
+            'X' => Base::UpperHex,
+            'c' => {
+                let value = self.number()?;
+                return Ok(Piece::Character { value, layout });
+            }
+            's' => {
+                let value = self.argument()?.text();
+                return Ok(Piece::Text { value, layout });
+            }
+            'p' => return self.pointer(layout),
+            letter => return fail(format!("the conversion %{letter}")),
+        };
+        Ok(Piece::Number {
+            base,
+            ty: Int::new(size, base == Base::Signed),
+            value: self.number()?,
+            layout,
+        })
+    }
+
+    /// What stands behind `%p`.
+    fn pointer(&mut self, layout: Option<Box<Layout>>) -> Result<Piece, Failure> {
+        let Some((kind, len)) = pointer::kind(self.rest) else {
+            let letters = self.rest.bytes().take_while(u8::is_ascii_alphanumeric);
+            return fail(format!(
+                "the conversion %p{}",
+                &self.rest[..letters.count()]
+            ));
+        };
+        self.rest = &self.rest[len..];
+        let argument = self.argument()?;
+        Ok(match (kind, argument) {
+            (pointer::Kind::Plain, Node::Number(value, _)) => Piece::Pointer { value, layout },
+            (pointer::Kind::Symbol { offset }, Node::Number(value, _)) => Piece::Symbol {
+                value,
+                offset: *offset,
+                layout,
+            },
+            (pointer::Kind::Bytes(kind), Node::Bytes(bytes, _)) => Piece::Address {
+                kind: *kind,
+                bytes,
+                layout,
+            },
+            _ => return fail("an argument that is none for %p"),
+        })
+    }
+}
+
+/// Computes a layout.
+fn numbers(layout: Option<&Layout>, payload: &[u8]) -> Numbers {
+    let Some(layout) = layout else {
+        return Numbers::default();
+    };
+    let size = |size: &Size| match size {
+        Size::None => None,
+        Size::Fixed(size) => Some(*size as i64),
+        Size::Computed(expr) => Some(Int::INT.wrap(eval::number(expr, payload))),
+    };
+    let width = size(&layout.width).unwrap_or(0);
+    Numbers {
+        // A negative width is a flag and a width.
+        left: layout.left || width < 0,
+        plus: layout.plus,
+        space: layout.space,
+        alternate: layout.alternate,
+        zero: layout.zero,
+        width: width.unsigned_abs() as usize,
+        // And a negative precision is none.
+        precision: size(&layout.precision).and_then(|size| usize::try_from(size).ok()),
+    }
+}
+
+/// Writes a piece of an event's text.
+pub(super) fn write_piece(piece: &Piece, payload: &[u8], names: &Names, out: &mut Vec<u8>) {
+    let start = out.len();
+    let layout = match piece {
+        Piece::Literal(text) => {
+            out.extend_from_slice(text.as_bytes());
+            return;
+        }
+        Piece::Number {
+            base,
+            ty,
+            value,
+            layout,
+        } => {
+            let value = ty.wrap(eval::number(value, payload));
+            match (base, layout) {
+                (Base::Signed, None) => layout::signed(value, out),
+                (Base::Unsigned, None) => layout::decimal(value as u64, out),
+                (Base::Hex, None) => layout::hex(value as u64, out),
+                _ => {
+                    let numbers = numbers(layout.as_deref(), payload);
+                    layout::number(value, *base, *ty, &numbers, out);
+                }
+            }
+            return;
+        }
+        Piece::Character { value, layout } => {
+            crate::escape::clean(&[eval::number(value, payload) as u8], out);
+            layout
+        }
+        Piece::Text { value, layout } => {
+            let numbers = numbers(layout.as_deref(), payload);
+            let most = numbers.precision.unwrap_or(usize::MAX);
+            eval::text(value, most, payload, names, out);
+            return layout::pad(out, start, &numbers);
+        }
+        Piece::Pointer { value, layout } => {
+            layout::hex_with_prefix(eval::number(value, payload) as u64, out);
+            layout
+        }
+        Piece::Symbol {
+            value,
+            offset,
+            layout,
+        } => {
+            let address = eval::number(value, payload) as u64;
+            names.symbols().write(address, *offset, out);
+            layout
+        }
+        Piece::Address {
+            kind: Address::Hex { between },
+            bytes,
+            layout,
+        } => {
+            let found = eval::bytes(bytes, payload);
+            let width = numbers(layout.as_deref(), payload).width;
+            // As many as the width says, and the kernel does not show more.
+            let most = if width == 0 { found.len() } else { width };
+            let found = found.get(..most).unwrap_or(found);
+            layout::hex_bytes(found.get(..64).unwrap_or(found), *between, out);
+            return;
+        }
+        Piece::Address {
+            kind,
+            bytes,
+            layout,
+        } => {
+            pointer::write(*kind, eval::bytes(bytes, payload), out);
+            layout
+        }
+    };
+    if layout.is_some() {
+        layout::pad(out, start, &numbers(layout.as_deref(), payload));
+    }
+}
