@@ -18,6 +18,8 @@
 //! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
 //! | [`decode`] | event plus format: field values |
 //! | [`print`] | the text of an event, as its `print fmt` says |
+//! | [`text`] | events as lines: `trace_pipe`'s text, or JSON |
+//! | [`comm`] | names of processes, by pid |
 //! | [`symbols`] | names for addresses of the kernel |
 //! | [`stream`] | one thread per CPU, counters, samples |
 //! | [`tracedat`] | writes files for trace-cmd and kernelshark |
@@ -67,6 +69,9 @@ compile_error!("ringmap needs 64-bit Linux: it reads 8-byte words of kernel memo
 
 pub mod account;
 pub mod advice;
+mod builtin;
+pub mod comm;
+mod context;
 pub mod control;
 pub mod cpulist;
 pub mod decode;
@@ -75,6 +80,7 @@ mod escape;
 pub mod event;
 pub mod format;
 pub mod hotplug;
+mod json;
 pub mod kernel;
 pub mod mapping;
 pub mod perfetto;
@@ -83,6 +89,7 @@ pub mod reader;
 pub mod select;
 pub mod stream;
 pub mod symbols;
+pub mod text;
 pub mod tracedat;
 pub mod tracefs;
 pub mod undo;

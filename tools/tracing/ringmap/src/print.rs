@@ -8,9 +8,10 @@
 //! What is not understood is said by [`PrintFmt::is_fallback`], and the text of such an event is a
 //! list of its fields.
 
+pub(crate) mod binary;
 mod call;
 mod conversion;
-mod eval;
+pub(crate) mod eval;
 pub(crate) mod layout;
 mod lex;
 mod parse;

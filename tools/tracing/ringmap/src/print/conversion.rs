@@ -23,11 +23,15 @@ pub(super) fn compile(text: &str, format: &Format) -> Result<Vec<Piece>, Failure
         return fail("something behind the arguments");
     }
 
-    let literal = String::from_utf8_lossy(&literal);
+    pieces(&String::from_utf8_lossy(&literal), arguments)
+}
+
+/// Takes a format apart.
+pub(super) fn pieces(format: &str, arguments: Vec<Node>) -> Result<Vec<Piece>, Failure> {
     let mut arguments = arguments.into_iter();
     let mut pieces = Vec::new();
     let mut plain = String::new();
-    let mut rest = &*literal;
+    let mut rest = format;
     while let Some((before, behind)) = rest.split_once('%') {
         plain.push_str(before);
         if let Some(behind) = behind.strip_prefix('%') {

@@ -145,6 +145,11 @@ fn binary(operator: Binary, operands: &(Expr, Expr), ty: Int, payload: &[u8]) ->
     ty.wrap(value)
 }
 
+/// A string, without the line feed that many messages end with: each event has a line.
+fn string(text: &[u8], out: &mut Vec<u8>) {
+    escape::clean(text.strip_suffix(b"\n").unwrap_or(text), out);
+}
+
 /// Writes text, of the bytes of an event at most so many.
 pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out: &mut Vec<u8>) {
     let start = out.len();
@@ -152,7 +157,7 @@ pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out:
         Text::Bytes(what) => {
             let found = bytes(what, payload);
             let found = found.get(..most).unwrap_or(found);
-            return escape::clean(until_nul(found), out);
+            return string(until_nul(found), out);
         }
         Text::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
         Text::Choose(parts) => {
@@ -166,7 +171,7 @@ pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out:
         Text::Address(value) => {
             let address = number(value, payload) as u64;
             match names.string(address) {
-                Some(string) => escape::clean(string.as_bytes(), out),
+                Some(found) => string(found.as_bytes(), out),
                 None if address == 0 => out.extend_from_slice(b"(null)"),
                 None => layout::hex_with_prefix(address, out),
             }
@@ -240,7 +245,7 @@ pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out:
 }
 
 /// A line for each address.
-pub(super) fn stack(addresses: &[u8], names: &Names, out: &mut Vec<u8>) {
+pub(crate) fn stack(addresses: &[u8], names: &Names, out: &mut Vec<u8>) {
     for chunk in addresses.chunks_exact(8) {
         let address = load(chunk, 0, Int::UNSIGNED_LONG) as u64;
         // The end of a stack that is shorter than its field.
