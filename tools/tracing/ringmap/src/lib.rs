@@ -18,6 +18,7 @@
 //! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
 //! | [`decode`] | event plus format: field values |
 //! | [`print`] | the text of an event, as its `print fmt` says |
+//! | [`merge`] | the events of several CPUs in order of time |
 //! | [`text`] | events as lines: `trace_pipe`'s text, or JSON |
 //! | [`comm`] | names of processes, by pid |
 //! | [`symbols`] | names for addresses of the kernel |
@@ -83,6 +84,7 @@ pub mod hotplug;
 mod json;
 pub mod kernel;
 pub mod mapping;
+pub mod merge;
 pub mod perfetto;
 pub mod print;
 pub mod reader;
