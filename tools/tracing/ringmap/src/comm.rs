@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::decode::Value;
 use crate::event::Event;
 use crate::format::{Field, Format, Kind};
 
@@ -123,6 +124,13 @@ impl Comms {
 
     /// Takes the names that an event has.
     pub fn learn(&mut self, from: &Lessons, event: &Event<'_>) {
+        if let Some((pid, path)) = &from.exec {
+            let pid = pid.i64(event).and_then(|pid| pid.try_into().ok());
+            if let (Some(pid), Value::Text(path)) = (pid, path.value(event.payload)) {
+                let name = path.rsplit(|byte| *byte == b'/').next();
+                self.insert(pid, name.unwrap_or(path));
+            }
+        }
         for (pid, comm) in &from.pairs {
             let Some(bytes) = event.payload.get(comm.clone()) else {
                 continue;
@@ -149,6 +157,9 @@ fn of_proc(pid: i32) -> Option<Comm> {
 pub struct Lessons {
     /// Where a pid lies, and where its comm.
     pairs: Vec<(usize, std::ops::Range<usize>)>,
+    /// The pid of a process that runs another program now, and that program's path, after whose
+    /// last part the kernel names it.
+    exec: Option<(Field, Field)>,
 }
 
 /// Events that name processes: the pid's field and that of the comm. Not those that name one which
@@ -171,8 +182,13 @@ impl Lessons {
         let field = |name: &str| format.field(name);
         let pairs = PAIRS.iter().filter(|(event, ..)| *event == format.name);
         let pairs = pairs.filter_map(|(_, pid, comm)| pair(field(pid)?, field(comm)?));
+        let exec = match format.name.as_str() {
+            "sched_process_exec" => field("pid").cloned().zip(field("filename").cloned()),
+            _ => None,
+        };
         Lessons {
             pairs: pairs.collect(),
+            exec,
         }
     }
 }
@@ -218,6 +234,27 @@ mod tests {
         // The idle tasks are many, with one pid.
         assert_eq!(comms.get(0), b"<idle>");
         assert_eq!(Lessons::of(&format("other", 2, "")), Lessons::default());
+    }
+
+    #[test]
+    fn a_program_names_its_process() {
+        let exec = format(
+            "sched_process_exec",
+            1,
+            "\tfield:__data_loc char[] filename;\toffset:8;\tsize:4;\tsigned:0;\n\
+             \tfield:pid_t pid;\toffset:12;\tsize:4;\tsigned:1;\n",
+        );
+        let mut payload = vec![0; 8];
+        payload.extend((16u32 | 9 << 16).to_ne_bytes());
+        payload.extend(7i32.to_ne_bytes());
+        payload.extend(b"/bin/cat\0");
+        let mut comms = Comms::new();
+        let event = Event {
+            time: 0,
+            payload: &payload,
+        };
+        comms.learn(&Lessons::of(&exec), &event);
+        assert_eq!(comms.get(7), b"cat");
     }
 
     #[test]

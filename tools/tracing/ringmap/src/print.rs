@@ -5,8 +5,9 @@
 //! That line has a `printf` format and C expressions with the fields of the event. [`PrintFmt`]
 //! takes it apart once; [`PrintFmt::write`] then writes the text of an event without allocating.
 //!
-//! What is not understood is said by [`PrintFmt::is_fallback`], and the text of such an event is a
-//! list of its fields.
+//! Some lines have functions or names that only the kernel knows. [`PrintFmt::reason`] says so.
+//! What the text can do without is left out: it has a `?` there, or a number in place of its name.
+//! Otherwise it is a list of all fields, and [`PrintFmt::is_fallback`].
 
 pub(crate) mod binary;
 mod call;
@@ -22,8 +23,7 @@ mod types;
 use crate::event::Event;
 use crate::format::Format;
 use crate::symbols::Names;
-use conversion::write_piece;
-use tree::Piece;
+use conversion::{Compiled, write_piece};
 
 /// Longer lines are not looked at.
 const LONGEST: usize = 1 << 20;
@@ -38,7 +38,7 @@ fn fail<T>(what: impl Into<Box<str>>) -> Result<T, Failure> {
 /// A `print fmt:` line that was taken apart.
 #[derive(Debug, Clone)]
 pub struct PrintFmt {
-    pieces: Result<Vec<Piece>, Failure>,
+    compiled: Result<Compiled, Failure>,
     /// How long an event must be to have all fields.
     least: usize,
 }
@@ -47,26 +47,29 @@ impl PrintFmt {
     /// Takes the line of a format file apart.
     pub fn new(format: &Format) -> Self {
         let text = format.print_fmt.as_str();
-        let pieces = match text.len() > LONGEST {
+        let compiled = match text.len() > LONGEST {
             true => fail("a line that is too long"),
             false => conversion::compile(text, format),
         };
         let ends = format.fields.iter();
         let ends = ends.map(|field| field.offset.saturating_add(field.size));
         PrintFmt {
-            pieces,
+            compiled,
             least: ends.max().unwrap_or(0),
         }
     }
 
     /// Whether the line was not understood, so that the text is `field=value` for each field.
     pub fn is_fallback(&self) -> bool {
-        self.pieces.is_err()
+        self.compiled.is_err()
     }
 
-    /// What was not understood: a function, a name, a field, or the like.
+    /// What was not understood, if anything: a function, a name, a field, or the like.
     pub fn reason(&self) -> Option<&str> {
-        self.pieces.as_ref().err().map(|reason| &**reason)
+        match &self.compiled {
+            Ok(compiled) => compiled.left_out.as_deref(),
+            Err(reason) => Some(reason),
+        }
     }
 
     /// Adds the text of an event to `out`, in UTF-8, without a line feed at its end. `format` must
@@ -76,10 +79,10 @@ impl PrintFmt {
     /// missing.
     pub fn write(&self, format: &Format, event: &Event<'_>, names: &Names, out: &mut Vec<u8>) {
         let payload = event.payload;
-        match &self.pieces {
-            Ok(pieces) if payload.len() >= self.least => {
+        match &self.compiled {
+            Ok(compiled) if payload.len() >= self.least => {
                 let start = out.len();
-                for piece in pieces {
+                for piece in &compiled.pieces {
                     write_piece(piece, payload, names, out);
                 }
                 while out.len() > start && out.ends_with(b"\n") {
@@ -316,12 +319,12 @@ pub(crate) mod tests {
             "the function xhci_decode()"
         );
         assert_eq!(reason(r#""%d", REC->nothing"#), "the field nothing");
-        assert_eq!(reason(r#""%d", HZ"#), "the name HZ");
+        assert_eq!(reason(r#""%d", REC->len * HZ"#), "the name HZ");
         assert_eq!(reason(r#""%d""#), "less arguments than conversions");
         assert_eq!(reason(r#""%pV", REC->ip"#), "the conversion %pV");
         assert_eq!(reason(r#""%y", REC->ip"#), "the conversion %y");
         assert_eq!(
-            reason(r#""%d", ({ int x; x; })"#),
+            reason(r#""%d", ({ int x = REC->len; x; })"#),
             "'{' where a value is due"
         );
         assert_eq!(
@@ -329,9 +332,40 @@ pub(crate) mod tests {
             "text for a conversion of numbers"
         );
         assert_eq!(reason(""), "no string where one is due");
-        assert!(reason(&format!("\"%d\", {}1", "(".repeat(5000))).contains("deep"));
-        assert!(reason(&format!("\"%d\", {}1", "-".repeat(5000))).contains("deep"));
+        assert!(reason(&format!("\"%d\", {}REC->len", "(".repeat(5000))).contains("deep"));
+        assert!(reason(&format!("\"%d\", {}REC->len", "-".repeat(5000))).contains("deep"));
         assert!(reason(&format!("\"%d\", {}1", "REC->len+".repeat(5000))).contains("long"));
+    }
+
+    #[test]
+    fn what_only_the_kernel_knows_is_left_out() {
+        let partly = |print_fmt: &str, left_out: &str| {
+            let format = format(print_fmt);
+            let print = PrintFmt::new(&format);
+            assert!(!print.is_fallback(), "{print_fmt}");
+            assert_eq!(print.reason(), Some(left_out));
+            let payload = payload();
+            let event = Event {
+                time: 0,
+                payload: &payload,
+            };
+            let mut out = Vec::new();
+            print.write(&format, &event, &names(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let page = r#""page=%p pfn=%d", (((struct page *)base) + (REC->len)), REC->len"#;
+        assert_eq!(partly(page, "the name base"), "page=? pfn=4");
+        let mode = r#""%s", __print_symbolic(REC->len, { MODE_A, "A" }, { 5, "B" })"#;
+        assert_eq!(partly(mode, "the name MODE_A"), "0x4");
+        let bits = r#""%s", __print_flags(REC->flags, "|", { (1 << BIT_A), "A" }, { 1, "B" })"#;
+        assert_eq!(partly(bits, "the name BIT_A"), "B|0x80000004");
+        let both = r#""%d %*d %s", f(REC->len), g(), REC->len, h(1)"#;
+        assert_eq!(partly(both, "the function f()"), "? 4 ?");
+    }
+
+    #[test]
+    fn the_header_is_part_of_the_event() {
+        assert_eq!(show(r#""%d %d", REC->ent.pid, (REC)->common_pid"#), "42 42");
     }
 
     #[test]

@@ -133,8 +133,9 @@ impl Printer {
         }
     }
 
-    /// Why events of this type are printed as a list of their fields, if they are.
-    pub fn fallback(&mut self, id: u16) -> Option<&str> {
+    /// What was not understood of the `print fmt` of this type of event, if anything. See
+    /// [`PrintFmt::reason`].
+    pub fn reason(&mut self, id: u16) -> Option<&str> {
         self.know(id);
         let known = self.known.get(usize::from(id))?.as_ref()?;
         match known.builtin {
@@ -417,10 +418,10 @@ mod tests {
         let mut printer = printer(true);
         let odd = payload(2, &[&5i32.to_ne_bytes()]);
         assert!(line(&mut printer, &odd).ends_with(": odd: x=5\n"));
-        assert_eq!(printer.fallback(2), Some("the function f()"));
-        assert_eq!(printer.fallback(1), None);
-        assert_eq!(printer.fallback(99), None);
-        assert_eq!(printer.fallback(6), None);
+        assert_eq!(printer.reason(2), Some("the function f()"));
+        assert_eq!(printer.reason(1), None);
+        assert_eq!(printer.reason(99), None);
+        assert_eq!(printer.reason(6), None);
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub(crate) fn write(format: &str, bytes: &[u8], names: &Names, out: &mut Vec<u8>
     }
     plain.push_str(rest);
 
+    let arguments = arguments.into_iter().map(Some).collect();
     let pieces = conversion::pieces(&plain, arguments).ok()?;
     for piece in &pieces {
         conversion::write_piece(piece, &[], names, out);

@@ -157,13 +157,22 @@ impl Parser<'_> {
             if !self.take("{") {
                 break;
             }
-            let value = self.constant()?;
+            let value = match self.constant() {
+                Ok(value) => Some(value),
+                // An enum that only the kernel knows: its value is printed as a number.
+                Err(reason) => {
+                    self.left_out.get_or_insert(reason);
+                    self.skip_to(&[",", "}"]);
+                    None
+                }
+            };
             self.expect(",")?;
             if !self.literal_is_next() {
                 self.argument()?;
             } else {
                 let name = self.literal()?;
-                names.push((value, String::from_utf8_lossy(&name).into()));
+                let name = String::from_utf8_lossy(&name).into();
+                names.extend(value.map(|value| (value, name)));
             }
             self.take(",");
             self.expect("}")?;

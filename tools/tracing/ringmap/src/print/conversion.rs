@@ -5,29 +5,58 @@
 use super::layout::{self, Numbers};
 use super::lex;
 use super::parse::{Node, Parser};
-use super::tree::{Address, Base, Int, Layout, Piece, Size};
+use super::tree::{Address, Base, Expr, Int, Layout, Piece, Size};
 use super::{Failure, eval, fail, pointer};
 use crate::format::Format;
 use crate::symbols::Names;
 
+/// A line that was taken apart.
+#[derive(Debug, Clone)]
+pub(super) struct Compiled {
+    pub pieces: Vec<Piece>,
+    /// What was left out.
+    pub left_out: Option<Failure>,
+}
+
 /// Takes a line apart: what stands behind `print fmt:`.
-pub(super) fn compile(text: &str, format: &Format) -> Result<Vec<Piece>, Failure> {
+///
+/// An argument that is not understood is left out, if the fields in it are printed by others.
+pub(super) fn compile(text: &str, format: &Format) -> Result<Compiled, Failure> {
     let tokens = lex::tokens(text)?;
     let mut parser = Parser::new(&tokens, format);
     let literal = parser.literal()?;
     let mut arguments = Vec::new();
+    let (mut known, mut missing) = (Vec::new(), Vec::new());
+    let mut failure = None;
     while parser.take(",") {
-        arguments.push(parser.argument()?);
+        let (node, fields) = parser.argument_or_not();
+        match node {
+            Ok(node) => {
+                known.extend(fields);
+                arguments.push(Some(node));
+            }
+            Err(reason) => {
+                missing.extend(fields);
+                failure.get_or_insert(reason);
+                arguments.push(None);
+            }
+        }
     }
     if parser.peek().is_some() {
         return fail("something behind the arguments");
     }
-
-    pieces(&String::from_utf8_lossy(&literal), arguments)
+    let is_lost = known.is_empty() || missing.iter().any(|name| !known.contains(name));
+    if let (Some(reason), true) = (&failure, is_lost) {
+        return Err(reason.clone());
+    }
+    Ok(Compiled {
+        pieces: pieces(&String::from_utf8_lossy(&literal), arguments)?,
+        left_out: failure.or(parser.left_out),
+    })
 }
 
-/// Takes a format apart.
-pub(super) fn pieces(format: &str, arguments: Vec<Node>) -> Result<Vec<Piece>, Failure> {
+/// Takes a format apart. Of arguments that are none nothing is known.
+pub(super) fn pieces(format: &str, arguments: Vec<Option<Node>>) -> Result<Vec<Piece>, Failure> {
     let mut arguments = arguments.into_iter();
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -59,7 +88,7 @@ pub(super) fn pieces(format: &str, arguments: Vec<Node>) -> Result<Vec<Piece>, F
 /// A conversion that is being parsed.
 struct Conversion<'a, 'b> {
     rest: &'a str,
-    arguments: &'b mut std::vec::IntoIter<Node>,
+    arguments: &'b mut std::vec::IntoIter<Option<Node>>,
 }
 
 impl Conversion<'_, '_> {
@@ -73,23 +102,24 @@ impl Conversion<'_, '_> {
         }
     }
 
-    fn argument(&mut self) -> Result<Node, Failure> {
+    fn argument(&mut self) -> Result<Option<Node>, Failure> {
         match self.arguments.next() {
             Some(node) => Ok(node),
             None => fail("less arguments than conversions"),
         }
     }
 
-    fn number(&mut self) -> Result<super::tree::Expr, Failure> {
+    fn number(&mut self) -> Result<Option<Expr>, Failure> {
         match self.argument()? {
-            Node::Number(value, _) => Ok(value),
-            Node::Text(_) | Node::Bytes(..) => fail("text for a conversion of numbers"),
+            Some(Node::Number(value, _)) => Ok(Some(value)),
+            Some(_) => fail("text for a conversion of numbers"),
+            None => Ok(None),
         }
     }
 
     fn size(&mut self) -> Result<Size, Failure> {
         if self.take("*") {
-            return self.number().map(Size::Computed);
+            return Ok(self.number()?.map_or(Size::None, Size::Computed));
         }
         let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
         let (digits, rest) = self.rest.split_at(digits);
@@ -175,21 +205,25 @@ impl Conversion<'_, '_> {
             'X' => Base::UpperHex,
             'c' => {
                 let value = self.number()?;
-                return Ok(Piece::Character { value, layout });
+                let piece = value.map(|value| Piece::Character { value, layout });
+                return Ok(piece.unwrap_or(Piece::Unknown));
             }
             's' => {
-                let value = self.argument()?.text();
-                return Ok(Piece::Text { value, layout });
+                let value = self.argument()?.map(Node::text);
+                let piece = value.map(|value| Piece::Text { value, layout });
+                return Ok(piece.unwrap_or(Piece::Unknown));
             }
             'p' => return self.pointer(layout),
             letter => return fail(format!("the conversion %{letter}")),
         };
-        Ok(Piece::Number {
+        let ty = Int::new(size, base == Base::Signed);
+        let piece = self.number()?.map(|value| Piece::Number {
             base,
-            ty: Int::new(size, base == Base::Signed),
-            value: self.number()?,
+            ty,
+            value,
             layout,
-        })
+        });
+        Ok(piece.unwrap_or(Piece::Unknown))
     }
 
     /// What stands behind `%p`.
@@ -202,7 +236,9 @@ impl Conversion<'_, '_> {
             ));
         };
         self.rest = &self.rest[len..];
-        let argument = self.argument()?;
+        let Some(argument) = self.argument()? else {
+            return Ok(Piece::Unknown);
+        };
         Ok(match (kind, argument) {
             (pointer::Kind::Plain, Node::Number(value, _)) => Piece::Pointer { value, layout },
             (pointer::Kind::Symbol { offset }, Node::Number(value, _)) => Piece::Symbol {
@@ -250,6 +286,10 @@ pub(super) fn write_piece(piece: &Piece, payload: &[u8], names: &Names, out: &mu
     let layout = match piece {
         Piece::Literal(text) => {
             out.extend_from_slice(text.as_bytes());
+            return;
+        }
+        Piece::Unknown => {
+            out.push(b'?');
             return;
         }
         Piece::Number {

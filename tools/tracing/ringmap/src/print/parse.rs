@@ -84,6 +84,8 @@ pub(super) struct Parser<'a> {
     pub format: &'a Format,
     depth: u32,
     operators: u32,
+    /// The first thing that was left out because only the kernel knows it.
+    pub left_out: Option<Failure>,
 }
 
 /// A tree of a constant is that constant.
@@ -102,6 +104,7 @@ impl<'a> Parser<'a> {
             format,
             depth: 0,
             operators: 0,
+            left_out: None,
         }
     }
 
@@ -167,6 +170,46 @@ impl<'a> Parser<'a> {
         let node = self.expression();
         self.operators = outside;
         node
+    }
+
+    /// One argument, and the names of the fields in it. If it is not understood the next one is
+    /// tried all the same.
+    pub fn argument_or_not(&mut self) -> (Result<Node, Failure>, Vec<&'a str>) {
+        let start = self.at;
+        let mut node = self.argument();
+        if node.is_ok() && !matches!(self.peek(), None | Some(Token::Sign(","))) {
+            node = fail("something behind an argument");
+        }
+        if node.is_err() {
+            (self.at, self.depth) = (start, 0);
+            self.skip_to(&[","]);
+        }
+        let used = self.tokens.get(start..self.at).unwrap_or_default();
+        let fields = used.windows(3).filter_map(|words| match words {
+            [before, Token::Sign("->"), Token::Name(name)]
+                if matches!(before, Token::Name("REC") | Token::Sign(")")) =>
+            {
+                Some(*name)
+            }
+            _ => None,
+        });
+        (node, fields.collect())
+    }
+
+    /// Goes to the next of these signs that stands in no further bracket, or to the end.
+    pub fn skip_to(&mut self, signs: &[&str]) {
+        let mut open = 0u32;
+        while let Some(token) = self.peek() {
+            if let Token::Sign(sign) = token {
+                match *sign {
+                    sign if open == 0 && signs.contains(&sign) => return,
+                    "(" | "{" | "[" => open += 1,
+                    ")" | "}" | "]" => open = open.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            self.at += 1;
+        }
     }
 
     pub fn number(&mut self) -> Result<(Expr, Int), Failure> {
@@ -323,6 +366,21 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// What stands behind `REC`.
+    fn member(&mut self) -> Result<Node, Failure> {
+        self.expect("->")?;
+        let name = self.name()?;
+        // The header that all events have is a field of its own in the kernel.
+        if name == "ent" && self.take(".") {
+            let name = format!("common_{}", self.name()?);
+            return Ok(load(self.field(&name)?));
+        }
+        if self.is_sign(".") || self.is_sign("->") {
+            return fail(format!("a member of the field {name}"));
+        }
+        Ok(load(self.field(name)?))
+    }
+
     fn primary(&mut self) -> Result<Node, Failure> {
         match self.peek() {
             Some(Token::Number(value, ty)) => {
@@ -334,6 +392,14 @@ impl<'a> Parser<'a> {
                 let text = String::from_utf8_lossy(&text).into();
                 Ok(Node::Text(Text::Literal(text)))
             }
+            // (REC)->field
+            Some(Token::Sign("("))
+                if self.peek_at(1) == Some(&Token::Name("REC"))
+                    && self.peek_at(2) == Some(&Token::Sign(")")) =>
+            {
+                self.at += 3;
+                self.member()
+            }
             Some(Token::Sign("(")) => {
                 self.at += 1;
                 let node = self.expression()?;
@@ -342,12 +408,7 @@ impl<'a> Parser<'a> {
             }
             Some(Token::Name("REC")) => {
                 self.at += 1;
-                self.expect("->")?;
-                let name = self.name()?;
-                if self.is_sign(".") || self.is_sign("->") {
-                    return fail(format!("a member of the field {name}"));
-                }
-                Ok(load(self.field(name)?))
+                self.member()
             }
             Some(Token::Name("sizeof")) => {
                 self.at += 1;

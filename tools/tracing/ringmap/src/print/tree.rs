@@ -246,6 +246,8 @@ pub(super) enum Address {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Literal(Box<str>),
+    /// What only the kernel knows.
+    Unknown,
     Number {
         base: Base,
         /// The type that the conversion makes of it.
