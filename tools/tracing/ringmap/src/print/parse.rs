@@ -56,6 +56,16 @@ impl Node {
     }
 }
 
+/// Enums of the interface to user space (`linux/ioprio.h`), which cannot change, and which the
+/// events of block devices have by name.
+const USER_API: [(&str, i64); 5] = [
+    ("IOPRIO_CLASS_NONE", 0),
+    ("IOPRIO_CLASS_RT", 1),
+    ("IOPRIO_CLASS_BE", 2),
+    ("IOPRIO_CLASS_IDLE", 3),
+    ("IOPRIO_CLASS_INVALID", 7),
+];
+
 /// The binary operators, and how strongly each binds.
 const BINARY: [(&str, Binary, u32); 18] = [
     ("*", Binary::Multiply, 10),
@@ -421,7 +431,10 @@ impl<'a> Parser<'a> {
                     ("true", false) => Ok(Node::Number(Expr::Const(1), Int::INT)),
                     ("false", false) => Ok(Node::Number(Expr::Const(0), Int::INT)),
                     ("NULL", false) => Ok(Node::Number(Expr::Const(0), Int::UNSIGNED_LONG)),
-                    (name, false) => fail(format!("the name {name}")),
+                    (name, false) => match USER_API.iter().find(|(known, _)| *known == name) {
+                        Some((_, value)) => Ok(Node::Number(Expr::Const(*value), Int::INT)),
+                        None => fail(format!("the name {name}")),
+                    },
                 }
             }
             Some(Token::Sign(sign)) => fail(format!("'{sign}' where a value is due")),
