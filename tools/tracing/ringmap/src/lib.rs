@@ -17,7 +17,7 @@
 //! | [`event`] | walks the events of a sub-buffer |
 //! | [`format`](mod@format) | parses the `format` files: which field lies where in an event |
 //! | [`decode`] | event plus format: field values |
-//! | [`print`] | the text of an event, as its `print fmt` says |
+//! | [`print`](mod@print) | the text of an event, as its `print fmt` says |
 //! | [`merge`] | the events of several CPUs in order of time |
 //! | [`text`] | events as lines: `trace_pipe`'s text, or JSON |
 //! | [`comm`] | names of processes, by pid |

@@ -3,7 +3,7 @@
 //! `trace_printk()`: a format of the kernel, and arguments as `vbin_printf()` packs them.
 
 use super::conversion;
-use super::parse::Node;
+use super::node::Node;
 use super::tree::{Expr, Int, Text};
 use crate::symbols::Names;
 

@@ -3,7 +3,8 @@
 //! The functions that a `print fmt:` line may call.
 
 use super::lex::Token;
-use super::parse::{Node, Parser, element};
+use super::node::{Node, element};
+use super::parse::Parser;
 use super::tree::{Binary, Bytes, Expr, Int, Table, Text};
 use super::{Failure, fail};
 

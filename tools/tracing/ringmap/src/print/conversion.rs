@@ -4,7 +4,8 @@
 
 use super::layout::{self, Numbers};
 use super::lex;
-use super::parse::{Node, Parser};
+use super::node::Node;
+use super::parse::Parser;
 use super::tree::{Address, Base, Expr, Int, Layout, Piece, Size};
 use super::{Failure, eval, fail, pointer};
 use crate::format::Format;

@@ -3,7 +3,8 @@
 //! The names of types in a `print fmt:` line: casts and `sizeof`.
 
 use super::lex::Token;
-use super::parse::{Node, Parser};
+use super::node::Node;
+use super::parse::Parser;
 use super::tree::{Expr, Int};
 use super::{Failure, fail};
 use crate::format::type_size;
