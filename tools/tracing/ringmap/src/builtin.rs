@@ -77,7 +77,7 @@ impl Builtin {
                 let most = number("size").and_then(|size| usize::try_from(size).ok());
                 let most = most.and_then(|count| count.checked_mul(8));
                 let callers = most.and_then(|most| callers.get(..most)).unwrap_or(callers);
-                eval::stack(callers, names, out);
+                eval::stack(callers, false, names, out);
             }
             Builtin::Raw => {
                 out.extend_from_slice(b"# ");

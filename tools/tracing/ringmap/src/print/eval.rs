@@ -239,13 +239,13 @@ pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out:
             out.push(b'}');
         }
         Text::Bitmask(what) => layout::bitmask(bytes(what, payload), out),
-        Text::Stack(what) => stack(bytes(what, payload), names, out),
+        Text::Stack(what) => stack(bytes(what, payload), true, names, out),
     }
     layout::shorten(out, start, most);
 }
 
-/// A line for each address.
-pub(crate) fn stack(addresses: &[u8], names: &Names, out: &mut Vec<u8>) {
+/// A line for each address, with the offset in the function or without.
+pub(crate) fn stack(addresses: &[u8], offset: bool, names: &Names, out: &mut Vec<u8>) {
     for chunk in addresses.chunks_exact(8) {
         let address = load(chunk, 0, Int::UNSIGNED_LONG) as u64;
         // The end of a stack that is shorter than its field.
@@ -253,6 +253,6 @@ pub(crate) fn stack(addresses: &[u8], names: &Names, out: &mut Vec<u8>) {
             break;
         }
         out.extend_from_slice(b"\n => ");
-        names.symbols().write(address, true, out);
+        names.symbols().write(address, offset, out);
     }
 }

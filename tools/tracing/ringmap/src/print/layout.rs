@@ -30,6 +30,8 @@ impl Digits {
         &self.buffer[self.start..]
     }
 
+    // Inlined, so that it divides by a constant.
+    #[inline(always)]
     fn new(mut value: u64, base: u64, upper: bool) -> Self {
         let mut digits = Digits {
             buffer: [0; 24],
@@ -49,7 +51,6 @@ impl Digits {
         }
     }
 
-    /// Each base by itself: to divide by a constant is much quicker.
     fn in_base(value: u64, base: Base) -> Self {
         match base {
             Base::Signed | Base::Unsigned => Digits::new(value, 10, false),
