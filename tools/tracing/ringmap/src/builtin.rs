@@ -67,17 +67,24 @@ impl Builtin {
                 names.symbols().write(number("parent_ip")?, false, out);
             }
             Builtin::Stack => {
-                let user = format.name == "user_stack";
-                out.extend_from_slice(match user {
-                    true => b"<user stack trace>",
-                    false => b"<stack trace>",
-                });
                 let callers = format.field("caller")?;
                 let callers = event.payload.get(callers.offset..)?;
                 let most = number("size").and_then(|size| usize::try_from(size).ok());
                 let most = most.and_then(|count| count.checked_mul(8));
                 let callers = most.and_then(|most| callers.get(..most)).unwrap_or(callers);
-                eval::stack(callers, false, names, out);
+                if format.name == "user_stack" {
+                    out.extend_from_slice(b"<user stack trace>");
+                    eval::stack(callers, out, |address, out| {
+                        out.extend_from_slice(b" <");
+                        layout::hex_digits(address, 16, out);
+                        out.push(b'>');
+                    });
+                } else {
+                    out.extend_from_slice(b"<stack trace>");
+                    eval::stack(callers, out, |address, out| {
+                        names.symbols().write(address, false, out);
+                    });
+                }
             }
             Builtin::Raw => {
                 out.extend_from_slice(b"# ");

@@ -302,7 +302,7 @@ mod tests {
     use crate::symbols::Symbols;
     use proptest::prelude::*;
 
-    const FORMATS: [(&str, &str, &str, &str); 8] = [
+    const FORMATS: [(&str, &str, &str, &str); 9] = [
         (
             "sched",
             "sched_wakeup",
@@ -358,6 +358,13 @@ mod tests {
             "\tfield:unsigned long ip;\toffset:8;\tsize:8;\tsigned:0;\n\
              \tfield:const char * str;\toffset:16;\tsize:8;\tsigned:0;\n",
             r#""%ps: %s", (void *)REC->ip, REC->str"#,
+        ),
+        (
+            "ftrace",
+            "user_stack",
+            "\tfield:unsigned int tgid;\toffset:8;\tsize:4;\tsigned:0;\n\
+             \tfield:unsigned long caller[8];\toffset:16;\tsize:64;\tsigned:0;\n",
+            r#""\t=> %ps\n", (void *)REC->caller[0]"#,
         ),
     ];
 
@@ -456,6 +463,16 @@ mod tests {
         assert_eq!(
             shown(6, &[&stack]),
             "<stack trace>\n => first\n => second\n"
+        );
+        let stack = [
+            &7u32.to_ne_bytes()[..],
+            &[0; 4],
+            &0x4496e0u64.to_ne_bytes(),
+            &[0; 56],
+        ];
+        assert_eq!(
+            shown(9, &[&stack.concat()]),
+            "<user stack trace>\n =>  <00000000004496e0>\n"
         );
         assert_eq!(
             shown(7, &[&1u32.to_ne_bytes(), &[1, 2, 3, 0]]),

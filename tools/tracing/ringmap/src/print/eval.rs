@@ -239,20 +239,19 @@ pub(super) fn text(what: &Text, most: usize, payload: &[u8], names: &Names, out:
             out.push(b'}');
         }
         Text::Bitmask(what) => layout::bitmask(bytes(what, payload), out),
-        Text::Stack(what) => stack(bytes(what, payload), true, names, out),
+        Text::Stack(what) => stack(bytes(what, payload), out, |address, out| {
+            names.symbols().write(address, true, out);
+        }),
     }
     layout::shorten(out, start, most);
 }
 
-/// A line for each address, with the offset in the function or without.
-pub(crate) fn stack(addresses: &[u8], offset: bool, names: &Names, out: &mut Vec<u8>) {
-    for chunk in addresses.chunks_exact(8) {
-        let address = load(chunk, 0, Int::UNSIGNED_LONG) as u64;
-        // The end of a stack that is shorter than its field.
-        if address == 0 || address == u64::MAX {
-            break;
-        }
+/// A line for each address of a stack that is shorter than its field, or as long.
+pub(crate) fn stack(addresses: &[u8], out: &mut Vec<u8>, write: impl Fn(u64, &mut Vec<u8>)) {
+    let addresses = addresses.chunks_exact(8);
+    let addresses = addresses.map(|chunk| load(chunk, 0, Int::UNSIGNED_LONG) as u64);
+    for address in addresses.take_while(|address| !matches!(*address, 0 | u64::MAX)) {
         out.extend_from_slice(b"\n => ");
-        names.symbols().write(address, offset, out);
+        write(address, out);
     }
 }

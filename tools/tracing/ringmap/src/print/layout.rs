@@ -84,6 +84,14 @@ pub(crate) fn hex(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(Digits::new(value, 16, false).as_bytes());
 }
 
+/// With so many digits at least.
+pub(crate) fn hex_digits(value: u64, width: usize, out: &mut Vec<u8>) {
+    let digits = Digits::new(value, 16, false);
+    let digits = digits.as_bytes();
+    out.resize(out.len() + width.saturating_sub(digits.len()), b'0');
+    out.extend_from_slice(digits);
+}
+
 pub(crate) fn hex_with_prefix(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0x");
     hex(value, out);
