@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 /// How the bytes of a field are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A number of 1, 2, 4 or 8 bytes.
     Integer,
@@ -28,6 +29,7 @@ pub enum Kind {
 
 /// What a [`Kind::DataLoc`] or [`Kind::RelLoc`] points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Inner {
     /// Text up to the first NUL.
     Text,
@@ -39,6 +41,7 @@ pub enum Inner {
 
 /// A field of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -58,6 +61,7 @@ pub struct Field {
 
 /// The format of one type of event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Format {
     /// The subsystem, such as `sched`.
     pub system: String,

@@ -21,6 +21,9 @@
 //! assert_eq!(merge.pop().unwrap().time, 5);
 //! ```
 //!
+//! A thread for each CPU pushes into one `Mutex<Merge>`, a sub-buffer at a time
+//! ([`Merge::push_page`]); whoever prints takes out what is ready.
+//!
 //! # Bounds
 //!
 //! What is held is bounded by [`Limits`]. If one CPU says nothing for so long that others fill it,
@@ -40,7 +43,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use crate::event::Event;
-use crate::reader::Loss;
+use crate::reader::{Loss, SubBuffer};
 
 /// How much a [`Merge`] holds back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +203,16 @@ impl Merge {
         self.push_item(cpu, time, Kind::Loss(loss), &[]);
     }
 
+    /// Adds the loss and the events of a sub-buffer.
+    pub fn push_page(&mut self, cpu: u32, page: &SubBuffer<'_>) {
+        if let Some(loss) = page.loss() {
+            let first = page.events().next();
+            let time = first.map_or(page.time(), |event| event.time);
+            self.push_loss(cpu, time, loss);
+        }
+        page.events().for_each(|event| self.push(cpu, &event));
+    }
+
     /// Says that a CPU has nothing older than `time` but what was pushed. An earlier watermark than
     /// the last changes nothing.
     pub fn watermark(&mut self, cpu: u32, time: u64) {
@@ -355,6 +368,7 @@ impl<'a, I: Iterator<Item = Event<'a>>> Iterator for Sorted<'a, I> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::tests::data;
     use proptest::prelude::*;
 
     const NO_LIMIT: Limits = Limits {
@@ -450,6 +464,21 @@ mod tests {
             items,
             [(0, 1, false), (1, 4, false), (0, 5, true), (0, 5, false)]
         );
+    }
+
+    #[test]
+    fn a_sub_buffer() {
+        let bytes = [data(5, 1, 1), data(2, 1, 2)].concat();
+        let mut merge = Merge::new([0], NO_LIMIT);
+        merge.push_page(0, &SubBuffer::fake(&bytes, 100, Some(Loss::Known(3))));
+        let mut items = Vec::new();
+        while let Some(merged) = merge.pop() {
+            items.push(match merged.item {
+                Item::Loss(loss) => (merged.time, loss.count()),
+                Item::Event(event) => (merged.time, event.id().map(u64::from)),
+            });
+        }
+        assert_eq!(items, [(105, Some(3)), (105, Some(1)), (107, Some(2))]);
     }
 
     /// What may be done to a merge of four CPUs.

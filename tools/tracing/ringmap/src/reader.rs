@@ -48,6 +48,16 @@ pub enum Loss {
     Unknown,
 }
 
+impl Loss {
+    /// How many events, if that is known.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Loss::Known(count) => Some(count),
+            Loss::Unknown => None,
+        }
+    }
+}
+
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -215,7 +215,7 @@ impl Printer {
         out.extend_from_slice(b"CPU:");
         layout::decimal(cpu.into(), out);
         out.extend_from_slice(b" [LOST ");
-        if let Loss::Known(count) = loss {
+        if let Some(count) = loss.count() {
             layout::decimal(count, out);
             out.push(b' ');
         }
@@ -274,9 +274,9 @@ impl Printer {
         out.extend_from_slice(b"{\"cpu\":");
         layout::decimal(cpu.into(), out);
         out.extend_from_slice(b",\"lost\":");
-        match loss {
-            Loss::Known(count) => layout::decimal(count, out),
-            Loss::Unknown => out.extend_from_slice(b"null"),
+        match loss.count() {
+            Some(count) => layout::decimal(count, out),
+            None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b"}\n");
     }

@@ -5,6 +5,7 @@
 
 #![cfg(all(target_arch = "x86_64", target_endian = "little"))]
 
+use proptest::prelude::*;
 use ringmap::event::Event;
 use ringmap::format::Format;
 use ringmap::print::PrintFmt;
@@ -145,6 +146,23 @@ fn texts() {
         let mut out = Vec::new();
         print.write(&format, &event, &names(), &mut out);
         assert_eq!(String::from_utf8_lossy(&out), *text, "{name}");
+    }
+}
+
+proptest! {
+    /// Formats of real events, and any bytes.
+    #[test]
+    fn any_bytes(mut payload in prop::collection::vec(any::<u8>(), 8..120)) {
+        for Case(_, format, ..) in CASES {
+            let format = Format::parse("test", format).unwrap();
+            payload[..2].copy_from_slice(&format.id.to_ne_bytes());
+            let event = Event { time: 0, payload: &payload };
+            let mut out = Vec::new();
+            PrintFmt::new(&format).write(&format, &event, &names(), &mut out);
+            let text = String::from_utf8(out);
+            let plain = text.is_ok_and(|text| !text.contains(char::is_control));
+            prop_assert!(plain);
+        }
     }
 }
 
