@@ -315,6 +315,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn quotes_without_backslashes() {
+        assert_eq!(
+            show(r#"""%s" %x", __get_str(name), REC->len"#),
+            r#""hello" 4"#
+        );
+        assert_eq!(
+            show(r#""name="%s", len=%d", __get_str(name), REC->len"#),
+            r#"name="hello", len=4"#
+        );
+    }
+
+    #[test]
+    fn the_size_of_an_array() {
+        let count = "(sizeof(REC->words) / sizeof((REC->words)[0]) + ((int)(sizeof(struct { \
+            int:(-!!(__builtin_types_compatible_p(typeof((REC->words)), \
+            typeof(&(REC->words)[0])))); }))))";
+        let array = format!("\"%s\", __print_array(REC->words, {count}, sizeof(u32))");
+        assert_eq!(show(&array), "{0x7,0x9}");
+    }
+
+    #[test]
     fn what_is_not_understood() {
         assert_eq!(
             reason(r#""%s", xhci_decode(REC->len)"#),

@@ -23,6 +23,36 @@ pub(super) struct Compiled {
 ///
 /// An argument that is not understood is left out, if the fields in it are printed by others.
 pub(super) fn compile(text: &str, format: &Format) -> Result<Compiled, Failure> {
+    let compiled = compile_words(text, format);
+    match &compiled {
+        Ok(_) => compiled,
+        Err(_) => compile_quotes(text, format).map_or(compiled, Ok),
+    }
+}
+
+/// How many places are tried as the end of a format.
+const ENDS: usize = 16;
+
+/// The kernel writes quotes that are part of the format without backslashes: `"name="%s"", ...`. So
+/// the format ends at some quote before a comma; the first that makes sense.
+fn compile_quotes(text: &str, format: &Format) -> Option<Compiled> {
+    let inside = text.strip_prefix('"')?;
+    let ends = inside.match_indices('"').filter(|(at, _)| {
+        let behind = inside[at + 1..].trim_start();
+        behind.is_empty() || behind.starts_with(',')
+    });
+    let compiled = ends.take(ENDS).filter_map(|(at, _)| {
+        let (template, behind) = inside.split_at(at);
+        let escaped = template.replace("\\\"", "\"").replace('"', "\\\"");
+        compile_words(&format!("\"{escaped}{behind}"), format).ok()
+    });
+    compiled
+        .into_iter()
+        .find(|compiled| compiled.left_out.is_none())
+}
+
+/// Takes a line apart that is C.
+fn compile_words(text: &str, format: &Format) -> Result<Compiled, Failure> {
     let tokens = lex::tokens(text)?;
     let mut parser = Parser::new(&tokens, format);
     let literal = parser.literal()?;

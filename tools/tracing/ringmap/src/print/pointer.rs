@@ -80,15 +80,16 @@ const fn uuid(little: bool, upper: bool) -> Kind {
     Kind::Bytes(Address::Uuid { little, upper })
 }
 
-/// What stands behind `%p`, and how long it is. All letters there belong to it, as in the kernel.
+/// What stands behind `%p`, and how long it is. All letters there belong to it, as in the kernel,
+/// even those that say nothing.
 pub(super) fn kind(text: &str) -> Option<(&'static Kind, usize)> {
     let letters = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
     if letters == 0 {
         return Some((&Kind::Plain, 0));
     }
     let text = &text[..letters];
-    let (name, kind) = KINDS.iter().find(|(name, _)| *name == text)?;
-    Some((kind, name.len()))
+    let (_, kind) = KINDS.iter().find(|(name, _)| text.starts_with(name))?;
+    Some((kind, letters))
 }
 
 /// A part of the bytes, if there are so many.

@@ -5,7 +5,7 @@
 use super::lex::Token;
 use super::node::Node;
 use super::parse::Parser;
-use super::tree::{Expr, Int};
+use super::tree::{Bytes, Expr, Int};
 use super::{Failure, fail};
 use crate::format::type_size;
 
@@ -104,12 +104,18 @@ impl Parser<'_> {
             }
         } else {
             self.expect("(")?;
-            if self.name()? != "REC" {
-                return fail("the size of what is no field");
+            let is = |ahead, token| self.peek_at(ahead) == Some(&token);
+            if is(0, Token::Name("struct")) && is(1, Token::Sign("{")) {
+                // How the kernel checks that an array is one: a structure without members.
+                self.skip_to(&[")"]);
+                0
+            } else {
+                match self.argument()? {
+                    Node::Number(_, ty) => ty.size,
+                    Node::Bytes(Bytes::Fixed { size, .. }, _) => size,
+                    _ => return fail("the size of what has none"),
+                }
             }
-            self.expect("->")?;
-            let name = self.name()?;
-            self.field(name)?.size
         };
         self.expect(")")?;
         Ok(Node::Number(Expr::Const(size as i64), Int::UNSIGNED_LONG))
