@@ -30,6 +30,7 @@ pub enum Command {
     Top(TopArgs),
     Stream(StreamArgs),
     Record(RecordArgs),
+    Restore(RestoreArgs),
     Stat(StatArgs),
     List(ListArgs),
     Completions(CompletionsArgs),
@@ -58,7 +59,7 @@ pub struct Target {
 }
 
 /// What is traced, and how.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Choose {
     /// Trace these events; may be given several times
     ///
@@ -122,7 +123,7 @@ pub struct Choose {
     ///
     /// It and its children are traced, from its first instruction on. If something else ends the
     /// tracing the program goes on, and its end is waited for; SIGTERM and SIGHUP are passed on to
-    /// it.
+    /// it. With 'stream' what it writes to standard output goes to standard error.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -154,9 +155,13 @@ pub struct Run {
     pub quiet: bool,
 }
 
-/// Stream events from all CPUs, and check at the end that none is missing.
+/// Write each event to standard output, in order of time over all CPUs, and check at the end that none
+/// is missing.
 ///
-/// Figures and the verdict go to standard error. Ctrl-C ends it as the end of the time does; a second
+/// A line has the text of the kernel's trace_pipe. An event is held back until no CPU can have an
+/// earlier one, a quarter of a second at most where others are idle; at most 262144 events are held,
+/// and then the earliest is written all the same. Should an earlier one come behind it, that is
+/// counted and told. The figures and the verdict go to standard error. Ctrl-C ends it as the end of the time does; a second
 /// Ctrl-C ends it at once.
 ///
 /// Without --instance it works in an instance of its own, which is removed at the end, also after a
@@ -175,11 +180,12 @@ pub struct StreamArgs {
     #[command(flatten)]
     pub run: Run,
 
-    /// How many decoded events to show per second and CPU
+    /// Write each event as a JSON object on a line of its own
     ///
-    /// They are of different types, as far as there are any; 0 shows none.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub decode: u32,
+    /// {"time":N,"cpu":N,"pid":N,"comm":"...","flags":"...","event":"SYSTEM:EVENT","fields":{...}}, and
+    /// {"cpu":N,"lost":N} before the event behind a loss. Times are in units of the clock.
+    #[arg(long)]
+    pub json: bool,
 
     /// Read each event at once, off the page that is being written
     ///
@@ -220,9 +226,35 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub run: Run,
 
-    /// The file to write; one that exists is replaced
-    #[arg(long, short, value_name = "FILE", default_value = "trace.dat")]
-    pub output: PathBuf,
+    /// The file to write
+    ///
+    /// Without it: trace.dat, with --perfetto trace.pftrace.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Replace a file that exists, or what a recording that was killed has left
+    #[arg(long, short)]
+    pub force: bool,
+
+    /// Write a file for Perfetto instead: ui.perfetto.dev opens it
+    ///
+    /// With the clock boot, unless --clock says another one.
+    #[arg(long, conflicts_with = "dat")]
+    pub perfetto: bool,
+
+    /// The version of trace.dat: 7 is compressed, 6 is for a trace-cmd before 3.0
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(6..=7), default_value_t = 7)]
+    pub dat: u8,
+}
+
+/// Complete a recording that was killed.
+///
+/// Until it is complete a recording consists of FILE and of FILE.cpuN for each CPU.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The file that was recorded to
+    #[arg(value_name = "FILE", default_value = "trace.dat")]
+    pub file: PathBuf,
 }
 
 /// How tables follow each other.
@@ -342,6 +374,8 @@ mod tests {
             &["stat", "--interval", "0"],
             &["stat", "--count", "0"],
             &["stat", "-e", "sched"],
+            &["record", "--dat", "5"],
+            &["record", "--perfetto", "--dat", "6"],
         ] {
             let line = ["ringmap"].iter().chain(args);
             assert!(Cli::try_parse_from(line).is_err(), "{args:?}");

@@ -23,8 +23,9 @@ pub struct Control {
     undo: Undo,
     /// It goes away at the end, and with it all its settings.
     own: bool,
-    /// Whether the sizes are noted.
+    /// Whether the sizes are noted, and the threads that are not traced.
     sized: bool,
+    untraced: bool,
 }
 
 /// An option of an instance that adds the children of the traced processes to them.
@@ -46,6 +47,7 @@ impl Control {
             undo,
             own: true,
             sized: false,
+            untraced: false,
         };
         control.set_tracing_on(false)?;
         Ok(control)
@@ -58,6 +60,7 @@ impl Control {
             undo,
             own: false,
             sized: false,
+            untraced: false,
         }
     }
 
@@ -191,6 +194,24 @@ impl Control {
         self.note("set_event_pid", before);
         let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
         write(&self.path("set_event_pid"), &pids.join(" "))
+    }
+
+    /// Does not trace these threads, whoever else is traced. A kernel before 5.7 cannot do that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], or [`Error::Permission`].
+    pub fn set_untraced_pids(&mut self, pids: &[u32]) -> Result<()> {
+        const FILE: &str = "set_event_notrace_pid";
+        if !self.path(FILE).exists() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.untraced, true) {
+            let before = self.read(FILE)?;
+            self.note(FILE, before);
+        }
+        let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+        write(&self.path(FILE), &pids.join(" "))
     }
 
     /// Enables events, those with a filter once it is set. What is enabled already stays so.

@@ -38,15 +38,40 @@ pub fn parse(text: &str) -> Result<Vec<u32>> {
     Ok(cpus)
 }
 
+/// Writes a sorted list of CPUs.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(ringmap::cpulist::format(&[0, 1, 2, 5]), "0-2,5");
+/// ```
+pub fn format(cpus: &[u32]) -> String {
+    let runs = cpus.chunk_by(|a, b| a + 1 == *b);
+    let run = |run: &[u32]| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        [one] => one.to_string(),
+        [] => String::new(),
+    };
+    runs.map(run).collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{MAX_CPUS, parse};
+    use super::{MAX_CPUS, format, parse};
 
     #[test]
     fn lists() {
         assert_eq!(parse("0\n").unwrap(), [0]);
         assert_eq!(parse("3,0-1,1").unwrap(), [0, 1, 3]);
         assert_eq!(parse("65535").unwrap(), [MAX_CPUS - 1]);
+    }
+
+    #[test]
+    fn there_and_back() {
+        for text in ["0", "0-1", "0-3,6", "1,3,5", "7-9,11-12"] {
+            assert_eq!(format(&parse(text).unwrap()), text);
+        }
+        assert_eq!(format(&[]), "");
     }
 
     #[test]

@@ -43,6 +43,9 @@ Examples:
   One event, with a filter in the words of the kernel, and what a process and its children do:
     ringmap stream -e 'sched:sched_switch:prev_prio < 100' -p 1234 -c
 
+  For other programs, without talk:
+    ringmap stream -q -e 'syscalls:sys_enter_open*' --json | head
+
   The system calls of a program:
     ringmap stream -e raw_syscalls -- ls
 
@@ -62,6 +65,8 @@ Exit status:
 
 Files:
   trace.dat                     see trace-cmd.dat(5)
+  trace.dat.cpuN                the data of a CPU, until the end; 'ringmap restore' completes what a
+                                recording that was killed has left
   /proc/kallsyms                names of addresses, into the file
 Below the tracefs:
   instances/ringmap-PID         is made, and removed at the end

@@ -28,6 +28,17 @@ pub const ARGUMENT: &str = "__exec";
 #[error("{}: command not found", .0.display())]
 pub struct NotFound(PathBuf);
 
+/// Where what it writes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Where that of this program goes.
+    Shared,
+    /// To standard error: standard output is for events.
+    Error,
+    /// Nowhere: the terminal is in use.
+    None,
+}
+
 /// A program that was started.
 pub struct Launched {
     child: Child,
@@ -38,8 +49,8 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// Starts it, stopped. With `quiet` it has no output.
-    pub fn start(command: &[OsString], quiet: bool) -> Result<Self> {
+    /// Starts it, stopped.
+    pub fn start(command: &[OsString], output: Output) -> Result<Self> {
         let name = command.first().context("no command")?;
         ensure!(exists(name), NotFound(name.into()));
         let mut start = Command::new(env::current_exe().context("cannot find this program")?);
@@ -47,11 +58,16 @@ impl Launched {
             .arg(ARGUMENT)
             .arg(std::process::id().to_string())
             .args(command);
-        if quiet {
-            start
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+        match output {
+            Output::Shared => {}
+            Output::Error => {
+                start.stdout(io::stderr());
+            }
+            Output::None => {
+                start.stdin(Stdio::null());
+                start.stdout(Stdio::null());
+                start.stderr(Stdio::null());
+            }
         }
         let child = start.spawn().context("cannot start a process")?;
         let pid = Pid::from_raw(child.id().try_into()?).context("no process")?;

@@ -3,12 +3,15 @@
 //! The command `ringmap`: a thin layer over the library of the same name.
 
 mod cli;
+mod flow;
 mod guard;
 mod help;
 mod hint;
 mod launch;
 mod list;
 mod pages;
+mod print_events;
+mod record;
 mod report;
 mod run;
 mod screen;
@@ -60,8 +63,9 @@ fn run(command: &Command) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     match command {
         Command::Top(args) => top::top(args, &stop),
-        Command::Stream(args) => run::stream(args, &stop),
-        Command::Record(args) => run::record(args, &stop),
+        Command::Stream(args) => print_events::stream(args, &stop),
+        Command::Record(args) => record::record(args, &stop),
+        Command::Restore(args) => record::restore(args).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::stat(args, &stop).map(|()| ExitCode::SUCCESS),
         Command::List(args) => list::list(args).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => {

@@ -94,8 +94,8 @@ impl Report {
     /// That of all CPUs.
     pub fn of(outcome: &Outcome) -> Self {
         let mut report = Report::new(outcome.elapsed);
-        for (summary, books) in &outcome.cpus {
-            report.add(summary, books);
+        for cpu in &outcome.cpus {
+            report.add(&cpu.summary, &cpu.books);
         }
         report
     }
@@ -173,6 +173,12 @@ impl Report {
             writeln!(out, "{count} events are older than the one before them")?;
         }
         self.print_problems(out)?;
+        self.print_verdict(out)?;
+        out.flush()
+    }
+
+    /// Prints the sums of all CPUs, and whether all agrees.
+    pub fn print_verdict(&self, out: &mut impl Write) -> io::Result<()> {
         let verdict = if self.good() { "ok" } else { "NOT OK" };
         writeln!(
             out,
@@ -180,8 +186,7 @@ impl Report {
             self.total.events,
             lost(self.total.lost, self.total.unknown_losses),
             self.written,
-        )?;
-        out.flush()
+        )
     }
 
     /// Prints what does not agree.

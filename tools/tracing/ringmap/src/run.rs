@@ -1,139 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ringmap stream` and `ringmap record`.
+//! What `ringmap stream` and `ringmap record` have in common: how a run begins, goes on, and ends.
 
-use std::cell::RefCell;
+use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::cli::{Choose, RecordArgs, Run, StreamArgs, Target};
-use crate::launch::Launched;
-use crate::report::{Interval, Report};
+use crate::cli::{Choose, Run, Target};
+use crate::hint;
+use crate::launch::{Launched, Output};
+use crate::report::Report;
 use crate::session::{Outcome, Running, Session};
 use crate::signals::Stop;
 use crate::status::Status;
-use ringmap::stream::{Mode, Options};
-use ringmap::tracedat::{Recording, Settings};
+use ringmap::advice::{CpuFigures, Cure, advise};
+use ringmap::format::Formats;
+use ringmap::stream::Progress;
 
-/// Between two live lines.
+/// Between two lines of figures.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How soon the end is noticed: the last event, a signal, a thread that failed.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Prepares a run of a command that is told what to trace.
-fn open(target: &Target, choose: &Choose, quiet: bool) -> Result<Session> {
+pub fn open(target: &Target, choose: &Choose, run: &Run, output: Output) -> Result<Session> {
     if choose.selectors.is_empty() && target.instance.is_none() {
         crate::usage(
             "no events are chosen: name some with --event, like '-e sched' ('ringmap list' shows \
              all), or an instance that has some with --instance",
         );
     }
-    let session = Session::open(target, choose, &choose.selectors, false)?;
-    if !quiet {
-        for source in &session.sources {
-            let g = source.buffer.geometry();
-            let kib = g.subbuf_size / 1024;
-            let count = g.nr_subbufs;
-            eprintln!("cpu{}: {count} sub-buffers of {kib} KiB mapped", source.cpu);
-        }
+    let session = Session::open(target, choose, &choose.selectors, output)?;
+    if !run.quiet {
+        session.tell(&mut io::stderr())?;
     }
     Ok(session)
 }
 
-/// `ringmap stream`.
-pub fn stream(args: &StreamArgs, stop: &Stop) -> Result<ExitCode> {
-    let mut options = Options::default();
-    options.mode = if args.live { Mode::Live } else { Mode::Batch };
-    options.pin = args.run.pin;
-    let session = open(&args.target, &args.choose, args.run.quiet)?;
-    let formats = std::sync::Arc::clone(&session.formats);
-    let mut running = session.start(options, Box::new(|_| Ok(None)))?;
-    let shown = follow(&mut running, &args.run, Some(args.decode), false, stop);
-    let outcome = running.finish(!args.no_stop)?;
-    shown?;
-    let report = Report::of(&outcome);
-    tell(&report, &args.run, &formats, args.live)?;
-    end(outcome, &report, &args.run, stop)
-}
-
-/// `ringmap record`.
-pub fn record(args: &RecordArgs, stop: &Stop) -> Result<ExitCode> {
-    let mut options = Options::default();
-    options.mode = Mode::Pages;
-    options.pin = args.run.pin;
-    let session = open(&args.target, &args.choose, args.run.quiet)?;
-    let formats = std::sync::Arc::clone(&session.formats);
-    let first = session.sources.first().context("no CPU")?;
-    let size = first.buffer.geometry().subbuf_size;
-    let settings = Settings::default();
-    let (tracefs, instance) = (&session.tracefs, session.instance());
-    let recording = Recording::create(&args.output, tracefs, instance, size, &settings)?;
-    let recording = Rc::new(RefCell::new(recording));
-    let sinks = Rc::clone(&recording);
-    let mut running = session.start(
-        options,
-        Box::new(move |cpu| sinks.borrow_mut().sink(cpu).map(Some)),
-    )?;
-    let shown = follow(&mut running, &args.run, None, true, stop);
-    let outcome = running.finish(true);
-    // What was recorded before something went wrong is worth having.
-    let recording = Rc::into_inner(recording).context("the recording is in use")?;
-    let size = recording.into_inner().finish()?;
-    if !args.run.quiet {
-        eprintln!(
-            "recorded {:.1} MB: open it with 'trace-cmd report {}' or kernelshark",
-            size as f64 / 1e6,
-            args.output.display()
-        );
-    }
-    let outcome = outcome?;
-    shown?;
-    let report = Report::of(&outcome);
-    tell(&report, &args.run, &formats, false)?;
-    end(outcome, &report, &args.run, stop)
-}
-
-/// Waits until the end is reached, and shows meanwhile what happens.
-fn follow(
+/// Waits until the end is reached. `look` is called some times each second, and each second with what
+/// happened on each CPU so far; it may end the run, too.
+pub fn follow(
     running: &mut Running,
     run: &Run,
-    decode: Option<u32>,
-    pages: bool,
     stop: &Stop,
+    events: impl Fn(&Running, &[(u32, Progress)]) -> u64,
+    mut look: impl FnMut(&Running, Option<&[(u32, Progress)]>) -> Result<bool>,
 ) -> Result<()> {
-    let mut interval = Interval::new();
     let mut next = SECOND;
-    running.samples(decode.unwrap_or(0));
     loop {
         let elapsed = running.elapsed();
         let progress = running.progress();
-        // Complete pages are read in steps of many events. The kernel knows what is on the others.
-        let events = || match pages {
-            true => running.written(),
-            false => progress.iter().map(|(_, seen)| seen.events).sum(),
-        };
-        let over = run.seconds.is_some_and(|end| elapsed >= end)
-            || run.events.is_some_and(|end| events() >= end);
-        if elapsed >= next {
+        let full = run
+            .events
+            .is_some_and(|end| events(running, &progress) >= end);
+        let over = full || run.seconds.is_some_and(|end| elapsed >= end);
+        let second = elapsed >= next;
+        if second {
             next = elapsed + SECOND;
-            if let Some(decode) = decode {
-                let samples = running.samples(decode);
-                if !run.quiet {
-                    interval.print(&progress, elapsed, &mut io::stderr())?;
-                }
-                let mut out = io::stdout().lock();
-                for line in samples.iter().flatten() {
-                    writeln!(out, "{line}")?;
-                }
-                out.flush()?;
-            }
         }
+        let over = look(running, second.then_some(&progress))? || over;
         if running.over(stop)? || over {
             return Ok(());
         }
@@ -142,8 +72,9 @@ fn follow(
     }
 }
 
-/// The summary and the verdict.
-fn tell(report: &Report, run: &Run, formats: &ringmap::format::Formats, live: bool) -> Result<()> {
+/// The summary, the verdict, and what may help. Returns how the run ended.
+pub fn tell(outcome: &Outcome, run: &Run, formats: &Formats, live: bool) -> Result<Status> {
+    let report = Report::of(outcome);
     let mut out = io::stderr().lock();
     match run.quiet {
         true => report.print_problems(&mut out)?,
@@ -158,21 +89,69 @@ fn tell(report: &Report, run: &Run, formats: &ringmap::format::Formats, live: bo
             "ringmap: no event came: did what you trace run, and does a filter fit?"
         )?;
     }
-    Ok(())
-}
-
-/// Waits for the command, and says how all of it ended.
-fn end(outcome: Outcome, report: &Report, run: &Run, stop: &Stop) -> Result<ExitCode> {
-    let status = match report {
+    if !run.quiet {
+        advice(outcome, &mut out)?;
+    }
+    Ok(match report {
         _ if !report.good() => Status::Books,
         _ if run.fail_on_loss && report.lost() > 0 => Status::Lost,
         _ => Status::Good,
-    };
-    Ok(status.with(wait(outcome.command, stop)?))
+    })
+}
+
+/// What may help against losses.
+fn advice(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    let figures = outcome.cpus.iter().map(|cpu| {
+        let mut figures = CpuFigures::default();
+        figures.cpu = cpu.summary.cpu;
+        figures.events = cpu.books.tally.events;
+        figures.bytes = cpu.books.tally.bytes;
+        figures.lost = cpu.books.tally.lost;
+        figures.time = outcome.elapsed;
+        figures.buffer_kb = cpu.buffer_kb;
+        figures
+    });
+    let figures: Vec<_> = figures.collect();
+    for advice in advise(&figures, most_kb(figures.len() as u64)) {
+        let (cpu, percent) = (advice.cpu, advice.percent);
+        match advice.cure {
+            Cure::Buffer { kb } => {
+                writeln!(out, "{percent:.1} % lost on cpu{cpu}: try --buffer-kb {kb}")?;
+            }
+            _ => writeln!(
+                out,
+                "{percent:.1} % lost on cpu{cpu}: too much for any buffer, choose fewer events or \
+                 a filter"
+            )?,
+        }
+    }
+    Ok(())
+}
+
+/// The largest buffer for each of so many CPUs that may be proposed: all of them together a quarter
+/// of the memory.
+fn most_kb(cpus: u64) -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let total = total.and_then(|kb| kb.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    total.map_or(1 << 20, |kb| kb / 4 / cpus.max(1))
+}
+
+/// Waits for the command, and says how all of it ended.
+pub fn end(result: Result<Status>, command: Option<Launched>, stop: &Stop) -> Result<ExitCode> {
+    let code = wait(command, stop)?;
+    match (result, code) {
+        (Ok(status), code) => Ok(status.with(code)),
+        (Err(e), Some(code)) if code != 0 => {
+            eprintln!("ringmap: {}", hint::message(&e));
+            Ok(code.into())
+        }
+        (Err(e), _) => Err(e),
+    }
 }
 
 /// Waits for the end of the command. Returns its status.
-pub fn wait(command: Option<Launched>, stop: &Stop) -> Result<Option<u8>> {
+fn wait(command: Option<Launched>, stop: &Stop) -> Result<Option<u8>> {
     let Some(mut command) = command else {
         return Ok(None);
     };

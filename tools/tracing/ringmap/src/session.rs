@@ -3,8 +3,9 @@
 //! A run that takes events: prepared, started, watched, ended. Whatever it changes is put back, also
 //! if it fails on the way.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,11 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::{Choose, Target};
 use crate::guard::Guard;
-use crate::launch::Launched;
+use crate::launch::{Launched, Output};
 use crate::signals::Stop;
 use ringmap::account::Books;
 use ringmap::control::Control;
+use ringmap::cpulist;
 use ringmap::format::{Format, Formats};
 use ringmap::hotplug::Waiting;
 use ringmap::reader::CpuBuffer;
@@ -48,11 +50,7 @@ pub fn instance(tracefs: &Tracefs, name: Option<&str>) -> ringmap::Result<Instan
 
 /// The CPUs that are wanted; none means all.
 pub fn cpus(target: &Target) -> ringmap::Result<Option<Vec<u32>>> {
-    target
-        .cpus
-        .as_deref()
-        .map(ringmap::cpulist::parse)
-        .transpose()
+    target.cpus.as_deref().map(cpulist::parse).transpose()
 }
 
 /// Removes what runs that were killed have left.
@@ -97,7 +95,7 @@ impl Session {
         target: &Target,
         choose: &Choose,
         events: &[Selector],
-        quiet: bool,
+        output: Output,
     ) -> Result<Self> {
         let tracefs = tracefs(target.tracefs.as_ref())?;
         remove_dead(&tracefs);
@@ -112,7 +110,7 @@ impl Session {
 
         let mut command = None;
         if !choose.command.is_empty() {
-            command = Some(Launched::start(&choose.command, quiet)?);
+            command = Some(Launched::start(&choose.command, output)?);
         }
         let mut pids = Vec::new();
         for pid in &choose.pids {
@@ -149,6 +147,26 @@ impl Session {
         self.control.instance()
     }
 
+    /// Says what is read, and how.
+    pub fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut alike: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for Source { cpu, buffer, .. } in &self.sources {
+            let g = buffer.geometry();
+            let kib = g.subbuf_size / 1024;
+            let how = format!("{} sub-buffers of {kib} KiB each, mapped", g.nr_subbufs);
+            alike.entry(how).or_default().push(*cpu);
+        }
+        for (how, cpus) in alike {
+            writeln!(out, "cpu {}: {how}", cpulist::format(&cpus))?;
+        }
+        let waiting: Vec<_> = self.waiting.cpus().collect();
+        if !waiting.is_empty() {
+            let cpus = cpulist::format(&waiting);
+            writeln!(out, "cpu {cpus}: offline, read when it comes")?;
+        }
+        Ok(())
+    }
+
     /// Starts to read, then to trace, then the command.
     pub fn start(mut self, mut options: Options, mut sinks: Sinks) -> Result<Running> {
         options.clock_is_ns = self.instance().clock_is_ns()?;
@@ -163,6 +181,8 @@ impl Session {
             .map(|source| Ok(instance.stats(source.cpu)?.read));
         let read_before = read.sum::<ringmap::Result<u64>>()?;
         let stream = Stream::start(std::mem::take(&mut self.sources), &self.formats, options)?;
+        self.control
+            .set_untraced_pids(&threads(std::process::id())?)?;
         self.control.set_tracing_on(true)?;
         if let Some(command) = &mut self.command {
             command.resume()?;
@@ -310,11 +330,16 @@ pub struct Running {
 
 /// What a run has left.
 pub struct Outcome {
-    /// What was seen of each CPU, and its books.
-    pub cpus: Vec<(Summary, Books)>,
+    pub cpus: Vec<Cpu>,
     pub elapsed: Duration,
-    /// It may still run.
-    pub command: Option<Launched>,
+}
+
+/// What is known of a CPU at the end.
+pub struct Cpu {
+    pub summary: Summary,
+    pub books: Books,
+    /// The size of its buffer.
+    pub buffer_kb: u64,
 }
 
 impl Running {
@@ -333,14 +358,6 @@ impl Running {
     /// What happened on each CPU so far.
     pub fn progress(&self) -> Vec<(u32, Progress)> {
         self.streams.iter().flat_map(Stream::progress).collect()
-    }
-
-    /// See [`Stream::samples`].
-    pub fn samples(&self, more: u32) -> Vec<Vec<String>> {
-        self.streams
-            .iter()
-            .flat_map(|stream| stream.samples(more))
-            .collect()
     }
 
     /// Events that the kernel has written and not lost since the start.
@@ -372,6 +389,8 @@ impl Running {
                     &self.session.formats,
                     self.options,
                 )?);
+                let control = &mut self.session.control;
+                control.set_untraced_pids(&threads(std::process::id())?)?;
             }
         }
         let mut over = stop.came() || self.streams.iter().any(Stream::failed);
@@ -384,8 +403,14 @@ impl Running {
         Ok(over)
     }
 
-    /// Ends it and puts everything back. If tracing is `stopped` before, what is left is read.
-    pub fn finish(self, stopped: bool) -> Result<Outcome> {
+    /// Ends it and puts everything back. If tracing is `stopped` before, what is left is read. The
+    /// command may still run.
+    pub fn finish(mut self, stopped: bool) -> (Result<Outcome>, Option<Launched>) {
+        let command = self.session.command.take();
+        (self.close(stopped), command)
+    }
+
+    fn close(self, stopped: bool) -> Result<Outcome> {
         let elapsed = self.elapsed();
         let mut session = self.session;
         if stopped {
@@ -398,23 +423,24 @@ impl Running {
         summaries.sort_by_key(|summary| summary.cpu);
         let mut cpus = Vec::new();
         for summary in summaries {
-            let stats = stopped
-                .then(|| session.instance().stats(summary.cpu))
-                .transpose()?;
+            let instance = session.instance();
+            let stats = stopped.then(|| instance.stats(summary.cpu)).transpose()?;
             let books = Books {
                 tally: summary.tally,
                 meta: summary.meta,
                 stats,
             };
-            cpus.push((summary, books));
+            cpus.push(Cpu {
+                buffer_kb: instance.buffer_size(summary.cpu)? / 1024,
+                summary,
+                books,
+            });
         }
+        // What makes the sinks may have them open.
+        drop(self.sinks);
         session.control.finish()?;
         drop(session.guard);
-        Ok(Outcome {
-            cpus,
-            elapsed,
-            command: session.command,
-        })
+        Ok(Outcome { cpus, elapsed })
     }
 }
 

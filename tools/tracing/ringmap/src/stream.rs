@@ -80,6 +80,7 @@ struct Live {
     bytes: AtomicU64,
     lost: AtomicU64,
     unknown_losses: AtomicU64,
+    looks: AtomicU64,
     /// How many samples are wanted.
     wanted: AtomicU32,
     samples: Mutex<Vec<String>>,
@@ -96,6 +97,8 @@ pub struct Progress {
     pub lost: u64,
     /// Losses reported without a number.
     pub unknown_losses: u64,
+    /// How often there was nothing to read.
+    pub looks: u64,
 }
 
 /// The result of one CPU.
@@ -159,11 +162,13 @@ impl Stream {
     /// The progress of each CPU.
     pub fn progress(&self) -> Vec<(u32, Progress)> {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // What a sink did before a look is seen by who sees the look.
         let progress = |live: &Live| Progress {
             events: load(&live.events),
             bytes: load(&live.bytes),
             lost: load(&live.lost),
             unknown_losses: load(&live.unknown_losses),
+            looks: live.looks.load(Ordering::Acquire),
         };
         let cpus = self.cpus.iter();
         cpus.map(|(cpu, live, _)| (*cpu, progress(live))).collect()
@@ -316,6 +321,7 @@ impl Worker {
             Mode::Pages => self.buffer.whole_page()?,
         };
         let Some(page) = page else {
+            self.live.looks.fetch_add(1, Ordering::Release);
             return Ok(None);
         };
         if let Some(sink) = &mut self.sink {

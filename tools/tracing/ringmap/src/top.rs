@@ -10,7 +10,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::cli::TopArgs;
-use crate::run::wait;
+use crate::launch::Output;
+use crate::report::Report;
+use crate::run::end;
 use crate::screen::{Screen, Then, View};
 use crate::session::{self, Running, Session};
 use crate::signals::Stop;
@@ -43,8 +45,11 @@ pub fn top(args: &TopArgs, stop: &Stop) -> Result<ExitCode> {
         events.retain(|selector| catalog.find(selector).is_ok());
     }
     // The command must not write where the tables are.
-    let terminal = Screen::fits();
-    let session = Session::open(&args.target, &args.choose, &events, terminal)?;
+    let output = match Screen::fits() {
+        true => Output::None,
+        false => Output::Error,
+    };
+    let session = Session::open(&args.target, &args.choose, &events, output)?;
     let ids = Ids::default();
     let sinks = Arc::clone(&ids);
     let mut running = session.start(
@@ -53,20 +58,25 @@ pub fn top(args: &TopArgs, stop: &Stop) -> Result<ExitCode> {
     )?;
     let shown = show(args, &mut running, &ids, stop);
     let elapsed = running.elapsed();
-    let outcome = running.finish(true)?;
-    shown?;
-
-    let (mut read, mut lost) = (0, 0);
-    for (_, books) in &outcome.cpus {
-        read += books.tally.events;
-        lost += books.tally.lost;
-    }
-    let seconds = elapsed.as_secs_f64();
-    writeln!(
-        io::stdout(),
-        "in {seconds:.1} s: {read} events, {lost} lost"
-    )?;
-    Ok(Status::Good.with(wait(outcome.command, stop)?))
+    let (outcome, command) = running.finish(true);
+    let result = outcome.and_then(|outcome| {
+        shown?;
+        let report = Report::of(&outcome);
+        let (events, lost) = (report.events(), report.lost());
+        let seconds = elapsed.as_secs_f64();
+        writeln!(
+            io::stdout(),
+            "in {seconds:.1} s: {events} events, {lost} lost"
+        )?;
+        let mut err = io::stderr().lock();
+        report.print_problems(&mut err)?;
+        report.print_verdict(&mut err)?;
+        Ok(match report.good() {
+            true => Status::Good,
+            false => Status::Books,
+        })
+    });
+    end(result, command, stop)
 }
 
 /// Counts the events of a CPU.

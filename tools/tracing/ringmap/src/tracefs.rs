@@ -152,6 +152,24 @@ impl Stats {
     }
 }
 
+/// The time in a file `stats`. Clocks that count nanoseconds are shown in microseconds, rounded.
+fn parse_now(text: &str) -> Option<u64> {
+    let now = text
+        .lines()
+        .find_map(|line| line.strip_prefix("now ts:"))?
+        .trim();
+    let Some((seconds, micros)) = now.split_once('.') else {
+        return now.parse().ok();
+    };
+    let micros: u64 = micros.parse().ok()?;
+    let micros = seconds
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_000_000)?
+        .checked_add(micros)?;
+    micros.saturating_sub(1).checked_mul(1000)
+}
+
 /// One tracing instance: the top-level one, or one of `instances/`.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -318,6 +336,20 @@ impl Instance {
         })
     }
 
+    /// The time by the trace clock, not later than now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
+    pub fn now(&self, cpu: u32) -> Result<u64> {
+        let path = self.per_cpu(cpu, "stats");
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        parse_now(&text).ok_or(Error::Parse {
+            path,
+            what: "the time of the buffer".into(),
+        })
+    }
+
     /// Opens the file through which the buffer of a CPU is mapped. Returns its path, too.
     ///
     /// # Errors
@@ -350,6 +382,9 @@ pub(crate) mod tests {
         assert_eq!((stats.entries, stats.overrun, stats.read), (1, 2, 5));
         assert_eq!((stats.commit_overrun, stats.dropped), (3, 4));
         assert!(Stats::parse("entries: 1\n").is_none());
+        assert_eq!(parse_now(text), Some(12_000_004_000));
+        assert_eq!(parse_now("now ts: 77\n"), Some(77));
+        assert_eq!(parse_now("now ts: x\n"), None);
     }
 
     /// A directory that looks like tracefs. It has two CPUs, and two events of `sched`, also in the

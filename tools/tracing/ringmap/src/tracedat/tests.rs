@@ -312,6 +312,7 @@ fn figures() {
         bytes: 100,
         lost: 2,
         unknown_losses: 1,
+        ..Progress::default()
     };
     let figures = recording.figures(&[(0, cpu), (1, cpu)]).unwrap();
     assert_eq!((figures.events, figures.lost), (10, 4));
