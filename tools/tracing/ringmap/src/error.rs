@@ -166,13 +166,8 @@ pub enum Error {
     Recording(PathBuf),
 
     /// The disk is full, or the user's share of it.
-    #[error("{path}: the disk is full ({source}): what was recorded until then is kept")]
-    DiskFull {
-        /// The file that was written.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error("{0}: the disk is full: what was recorded until then is kept")]
+    DiskFull(PathBuf),
 }
 
 /// A result of this crate.
@@ -182,9 +177,7 @@ impl Error {
     pub(crate) fn output(path: &Path, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::DiskFull { path, source }
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull(path),
             _ => Error::Output { path, source },
         }
     }

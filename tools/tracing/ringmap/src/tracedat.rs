@@ -79,6 +79,18 @@ impl Default for Version {
     }
 }
 
+impl Version {
+    /// Bytes that are hardly ever exceeded before the data: those of a kernel of a distribution with
+    /// all its modules.
+    fn start_len(self) -> u64 {
+        match self {
+            Version::V6 | Version::V7(Compression::None) => 24 << 20,
+            #[cfg(feature = "zstd")]
+            Version::V7(Compression::Zstd) => 4 << 20,
+        }
+    }
+}
+
 /// How to record.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -162,7 +174,9 @@ impl Recording {
         let path = path.into();
         make_way(&path, settings.overwrite)?;
         let file = Locked::new(create(&path)?, &path)?;
-        if let Err(e) = reserve(&file.0, 0, subbuf_size) {
+        let start = settings.version.start_len();
+        let reserved = reserve(&file.0, start, subbuf_size);
+        if let Err(e) = reserved.or_else(|_| reserve(&file.0, 0, subbuf_size)) {
             let _ = fs::remove_file(&path);
             return Err(Error::output(&path, e));
         }
@@ -361,14 +375,15 @@ fn write_start(
         }
     };
     file.write_all_at(&bytes, 0)?;
-    reserve(file, bytes.len(), subbuf)?;
+    // It may have become longer than was thought. If that is too much, finish() will say so.
+    let _ = reserve(file, bytes.len() as u64, subbuf);
     Ok(start)
 }
 
-/// Takes from the disk what the end needs, wherever it begins.
-fn reserve(file: &File, at: usize, subbuf: usize) -> io::Result<()> {
-    let len = RESERVE.max(2 * subbuf as u64);
-    match fallocate(file, FallocateFlags::KEEP_SIZE, at as u64, len) {
+/// Takes from the disk what a file needs whose data begins there: all before, and for the end.
+fn reserve(file: &File, start: u64, subbuf: usize) -> io::Result<()> {
+    let len = start + RESERVE.max(2 * subbuf as u64);
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, len) {
         Err(e @ Errno::NOSPC) => Err(e.into()),
         // A file system that cannot do this takes its chances.
         Ok(()) | Err(_) => Ok(()),

@@ -5,11 +5,11 @@
 use super::parse::parse;
 use super::*;
 
-/// Runs the next test where `/mnt` is a disk of 12 MiB.
+/// Runs the next test where `/mnt` is a disk of 20 MiB.
 #[test]
 fn a_full_disk() {
-    let script = "mount -t tmpfs -o size=12m none /mnt && exec \"$0\" --ignored --exact \
-         --nocapture tracedat::tests::full::on_a_disk_of_12_mib";
+    let script = "mount -t tmpfs -o size=20m none /mnt && exec \"$0\" --ignored --exact \
+         --nocapture tracedat::tests::full::on_a_disk_of_20_mib";
     let this = std::env::current_exe().unwrap();
     let unshare = |args: &[&str]| {
         let mut command = Command::new("unshare");
@@ -19,7 +19,7 @@ fn a_full_disk() {
             .arg(&this);
         command.env("RINGMAP_SMALL_DISK", "/mnt").output()
     };
-    let can = unshare(&["sh", "-c", "mount -t tmpfs -o size=12m none /mnt"]);
+    let can = unshare(&["sh", "-c", "mount -t tmpfs -o size=20m none /mnt"]);
     if !can.is_ok_and(|said| said.status.success()) {
         eprintln!("not tested: no namespace in which to mount a small disk");
         return;
@@ -43,7 +43,7 @@ fn fill(recording: &mut Recording, bytes: &[u8]) -> [usize; 2] {
             match sink(&SubBuffer::fake(bytes, 9, None)) {
                 Ok(()) => *count += 1,
                 Err(e) => {
-                    assert!(matches!(e, Error::DiskFull { .. }), "{e}");
+                    assert!(matches!(e, Error::DiskFull(_)), "{e}");
                     assert!(!e.to_string().contains('\n'), "{e}");
                     return pages;
                 }
@@ -54,7 +54,7 @@ fn fill(recording: &mut Recording, bytes: &[u8]) -> [usize; 2] {
 
 #[test]
 #[ignore = "it is run by the test before it"]
-fn on_a_disk_of_12_mib() {
+fn on_a_disk_of_20_mib() {
     let Some(disk) = std::env::var_os("RINGMAP_SMALL_DISK") else {
         return;
     };
@@ -73,10 +73,14 @@ fn on_a_disk_of_12_mib() {
         let symbols = "ffffffff81000000 T _stext\n".repeat(120_000);
         fs::write(fixture.dir.path().join("kallsyms"), symbols).unwrap();
         let mut recording = fixture.create(8192, version);
-        recording.check().unwrap();
+        // What is not compressed is too long to be reserved on such a disk before it is known.
+        // The rest can be written on a disk that is full by then.
+        if [Version::V6, Version::V7(Compression::None)].contains(&version) {
+            recording.check().unwrap();
+        }
         let pages = fill(&mut recording, &noise);
         // More than could be there twice.
-        assert!(pages[0] + pages[1] > 400, "{pages:?}");
+        assert!(pages[0] + pages[1] > 1000, "{pages:?}");
         recording.finish().unwrap();
         assert!(
             parse(&fixture.out, 8192).cpus == expected(pages),
@@ -102,7 +106,7 @@ fn on_a_disk_of_12_mib() {
         while file.write_all(&[1; 4096]).is_ok() {}
         drop(file);
         let e = recording.finish().unwrap_err();
-        assert!(matches!(e, Error::DiskFull { .. }), "{e}");
+        assert!(matches!(e, Error::DiskFull(_)), "{e}");
 
         let full = Fixture {
             dir: tempfile::tempdir().unwrap(),
@@ -110,7 +114,7 @@ fn on_a_disk_of_12_mib() {
         };
         tracefs(&full.dir.path().join("tracefs"));
         let e = full.try_create(4096, &Settings::default()).unwrap_err();
-        assert!(matches!(e, Error::DiskFull { .. }), "{e}");
+        assert!(matches!(e, Error::DiskFull(_)), "{e}");
         assert!(!full.out.exists());
 
         fs::remove_file(&hog).unwrap();
