@@ -218,12 +218,12 @@ impl Recording {
     /// [`Error::Exists`] (each CPU has one), [`Error::DiskFull`] or [`Error::Output`].
     pub fn sink(&mut self, cpu: u32) -> Result<Sink> {
         let path = cpu_path(&self.path, cpu);
-        let mut out = create(&path)?;
-        let file = File::options().read(true).write(true).open(&path);
+        let file = create(&path)?;
+        let mut out = file.try_clone().map_err(|e| Error::output(&path, e))?;
         self.cpus.push(CpuFile {
             cpu,
             path: path.clone(),
-            file: file.map_err(|e| Error::output(&path, e))?,
+            file,
         });
 
         let zeros = vec![0; self.subbuf_size];

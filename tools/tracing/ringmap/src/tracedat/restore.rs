@@ -5,7 +5,10 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::bytes::{Bytes, Scan};
 use super::files::{Locked, cpu_files, remove};
@@ -57,8 +60,11 @@ pub fn restore(path: impl AsRef<Path>) -> Result<Restored> {
     };
     let mut cpus = Vec::new();
     for (cpu, path) in cpu_files(path)? {
-        let file = File::options().read(true).write(true).open(&path);
-        let file = file.map_err(|e| Error::io("open", &path, e))?;
+        // Holes are made in it: it must be what it seems to be, wherever this directory is.
+        let mut options = File::options();
+        let no_links = OFlags::NOFOLLOW.bits() as i32;
+        let file = options.read(true).write(true).custom_flags(no_links);
+        let file = file.open(&path).map_err(|e| Error::io("open", &path, e))?;
         cpus.push(CpuFile { cpu, path, file });
     }
     let whole = |bytes| Restored {

@@ -342,6 +342,28 @@ fn a_perfetto_trace_besides() {
     assert_eq!(parse(&fixture.out, 4096).cpus, expected);
 }
 
+/// What looks like the data of a CPU may be a link to what is dear to somebody.
+#[test]
+fn links_are_not_followed() {
+    let fixture = Fixture::new();
+    let dear = fixture.dir.path().join("dear");
+    fs::write(&dear, [1; 8192]).unwrap();
+    let mut recording = fixture.create(4096, Version::default());
+    recording.check().unwrap();
+    std::os::unix::fs::symlink(&dear, cpu_path(&fixture.out, 0)).unwrap();
+    let e = recording.sink(0).err().unwrap();
+    assert!(matches!(e, Error::Exists(_)), "{e}");
+    drop(recording);
+    restore(&fixture.out).unwrap_err();
+    assert_eq!(fs::read(&dear).unwrap(), [1; 8192]);
+    let replace = Settings {
+        overwrite: Overwrite::Replace,
+        ..Settings::default()
+    };
+    fixture.try_create(4096, &replace).unwrap();
+    assert!(dear.exists() && !cpu_path(&fixture.out, 0).exists());
+}
+
 #[test]
 fn nothing_to_restore() {
     let fixture = Fixture::new();
