@@ -37,6 +37,7 @@ mod files;
 mod pack;
 mod page;
 mod restore;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod v6;
@@ -49,62 +50,10 @@ use files::{Locked, cpu_path, create, make_way, remove};
 use pack::{CpuFile, Packer, RESERVE};
 use page::write_page;
 pub use restore::{Restored, restore};
+pub use settings::{Overwrite, Settings, Version};
 
 /// How each file begins; behind it stands the version.
 const MAGIC: &[u8] = b"\x17\x08\x44tracing";
-
-/// What becomes of a file that is there already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Overwrite {
-    /// It stays, and there is no recording: [`Error::Exists`] or [`Error::Unfinished`].
-    #[default]
-    Refuse,
-    /// It goes, and so does the data of a recording of that name that was not finished.
-    Replace,
-}
-
-/// The version of the file's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Version {
-    /// Version 6, which is never compressed and does not know the name of the instance.
-    V6,
-    /// Version 7, which trace-cmd has since 3.0.
-    V7(Compression),
-}
-
-impl Default for Version {
-    fn default() -> Self {
-        Version::V7(Compression::default())
-    }
-}
-
-impl Version {
-    /// Bytes that are hardly ever exceeded before the data: those of a kernel of a distribution with
-    /// all its modules.
-    fn start_len(self) -> u64 {
-        match self {
-            Version::V6 | Version::V7(Compression::None) => 24 << 20,
-            #[cfg(feature = "zstd")]
-            Version::V7(Compression::Zstd) => 4 << 20,
-        }
-    }
-}
-
-/// How to record.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Settings {
-    /// What becomes of a file that is there already.
-    pub overwrite: Overwrite,
-    /// The version of the file.
-    pub version: Version,
-    /// What the file calls the instance; trace-cmd shows it before each event. Nothing stands for
-    /// the top-level instance, which is also right for an instance that was made for the recording.
-    pub instance: String,
-    /// Where the addresses of the kernel's symbols are, if not in `/proc/kallsyms`.
-    pub kallsyms: Option<PathBuf>,
-}
 
 /// How a recording is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -293,7 +242,17 @@ impl Recording {
     ///
     /// [`Error::Io`], [`Error::Permission`], [`Error::DiskFull`] or [`Error::Output`]. The files are
     /// then left to [`restore`].
-    pub fn finish(mut self) -> Result<u64> {
+    pub fn finish(self) -> Result<u64> {
+        self.finish_with(|_, _| {})
+    }
+
+    /// Does so, and calls `progress` now and then, with the bytes that were dealt with and those that
+    /// there are: with many gigabytes it takes its time.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_with(mut self, mut progress: impl FnMut(u64, u64)) -> Result<u64> {
         self.check()?;
         self.cpus.sort_by_key(|cpu| cpu.cpu);
         let stats = |cpu: &CpuFile| {
@@ -306,14 +265,20 @@ impl Recording {
             cmdlines: contents::cmdlines(&self.tracefs).ok(),
             stats: self.cpus.iter().filter_map(stats).collect(),
         };
-        let packer = Packer {
+        let total = self.written.load(Ordering::Relaxed);
+        let mut done = 0;
+        let mut packer = Packer {
             out: &self.file.0,
             subbuf: self.subbuf_size as u64,
             resumed: false,
+            progress: &mut |len| {
+                done += len;
+                progress(done, total);
+            },
         };
         let start = self.start.as_ref();
         start.map_or(Ok(0), |start| {
-            pack(&self.path, packer, start, &ending, &self.cpus)
+            pack(&self.path, &mut packer, start, &ending, &self.cpus)
         })
     }
 
@@ -342,7 +307,7 @@ impl Drop for Recording {
 /// Moves the data into the file and removes the files of the CPUs.
 fn pack(
     path: &Path,
-    packer: Packer<'_>,
+    packer: &mut Packer<'_>,
     start: &Start,
     ending: &Ending,
     cpus: &[CpuFile],

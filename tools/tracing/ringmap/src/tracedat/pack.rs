@@ -47,13 +47,14 @@ impl CpuFile {
 }
 
 /// Where to, and how.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Packer<'a> {
     pub out: &'a File,
     /// Bytes of a sub-buffer.
     pub subbuf: u64,
     /// Whether some of it may have been moved already.
     pub resumed: bool,
+    /// Is told the bytes of each piece.
+    pub progress: &'a mut dyn FnMut(u64),
 }
 
 impl Packer<'_> {
@@ -69,14 +70,14 @@ impl Packer<'_> {
     }
 
     /// The places of all pieces.
-    fn pieces(&self, size: u64, limit: u64) -> impl Iterator<Item = (u64, u64)> {
+    fn pieces(&self, size: u64, limit: u64) -> impl Iterator<Item = (u64, u64)> + use<> {
         let piece = self.piece(limit);
         let count = size.div_ceil(piece);
         (0..count).map(move |n| (n * piece, piece.min(size - n * piece)))
     }
 
     /// Moves data as it is. Returns its size.
-    pub fn plain(&self, cpu: &CpuFile, to: u64) -> io::Result<u64> {
+    pub fn plain(&mut self, cpu: &CpuFile, to: u64) -> io::Result<u64> {
         let size = cpu.size(self.subbuf)?;
         let mut buffer = Vec::new();
         for (at, len) in self.pieces(size, PLAIN) {
@@ -99,13 +100,14 @@ impl Packer<'_> {
             #[cfg(test)]
             tests::step()?;
             cpu.free(at, len);
+            (self.progress)(len);
         }
         Ok(size)
     }
 
     /// Compresses data: the number of pieces, and before each piece its sizes. Returns the size of
     /// all that.
-    pub fn compressed(&self, zip: &mut Compressor, cpu: &CpuFile, to: u64) -> io::Result<u64> {
+    pub fn compressed(&mut self, zip: &mut Compressor, cpu: &CpuFile, to: u64) -> io::Result<u64> {
         let size = cpu.size(self.subbuf)?;
         let mut count = Bytes::default();
         count.len32(self.pieces(size, COMPRESSED).count());
@@ -131,6 +133,7 @@ impl Packer<'_> {
             #[cfg(test)]
             tests::step()?;
             cpu.free(at, len);
+            (self.progress)(len);
         }
         Ok(end - to)
     }

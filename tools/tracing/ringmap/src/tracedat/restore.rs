@@ -76,12 +76,13 @@ pub fn restore(path: impl AsRef<Path>) -> Result<Restored> {
         cpus.iter().try_for_each(|cpu| remove(&cpu.path))?;
         return Ok(whole(bytes));
     };
-    let packer = Packer {
+    let mut packer = Packer {
         out: file,
         subbuf: head.subbuf,
         resumed: true,
+        progress: &mut |_| {},
     };
-    let bytes = pack(path, packer, &start, &Ending::default(), &cpus)?;
+    let bytes = pack(path, &mut packer, &start, &Ending::default(), &cpus)?;
     Ok(Restored {
         cpus: cpus.iter().map(|cpu| cpu.cpu).collect(),
         bytes,

@@ -321,6 +321,22 @@ fn figures() {
 }
 
 #[test]
+fn the_end_says_how_far_it_is() {
+    let pages = BTreeMap::from([(0, vec![(1, None); 600]), (1, vec![(1, None)])]);
+    for version in versions() {
+        let fixture = Fixture::new();
+        let mut recording = fixture.create(4096, version);
+        record(&mut recording, &pages, 4096);
+        let mut said = Vec::new();
+        recording
+            .finish_with(|done, total| said.push((done, total)))
+            .unwrap();
+        assert!(said.len() > 3 && said.is_sorted(), "{said:?}");
+        assert_eq!(said.last(), Some(&(601 * 4096, 601 * 4096)));
+    }
+}
+
+#[test]
 fn a_perfetto_trace_besides() {
     let fixture = Fixture::new();
     let mut recording = fixture.create(4096, Version::default());

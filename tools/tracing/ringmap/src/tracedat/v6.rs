@@ -83,7 +83,7 @@ fn tail(start: &Start, ending: &Ending, places: &[(u64, u64)]) -> Vec<u8> {
 
 /// Appends what was recorded. Returns the size of the file.
 pub(super) fn finish(
-    packer: Packer<'_>,
+    packer: &mut Packer<'_>,
     start: &Start,
     ending: &Ending,
     cpus: &[CpuFile],

@@ -180,7 +180,7 @@ pub(super) fn start(
 
 /// Appends what was recorded. Returns the size of the file.
 pub(super) fn finish(
-    packer: Packer<'_>,
+    packer: &mut Packer<'_>,
     compression: Compression,
     start: &Start,
     ending: &Ending,
@@ -206,9 +206,9 @@ pub(super) fn finish(
     let head = |size| {
         let mut head = Bytes::default();
         header(&mut head, FLYRECORD, flags, size);
-        packer.write(&head.0, data)
+        head.0
     };
-    head(0)?;
+    packer.write(&head(0), data)?;
     let mut end = data + HEADER;
     let mut places = Vec::new();
     for cpu in cpus {
@@ -220,7 +220,7 @@ pub(super) fn finish(
         places.push((cpu.cpu, at, size));
         end = at + size;
     }
-    head(end - data - HEADER)?;
+    packer.write(&head(end - data - HEADER), data)?;
 
     let mut buffer = Bytes::default();
     buffer.u64(data);
