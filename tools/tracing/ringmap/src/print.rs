@@ -360,22 +360,24 @@ pub(crate) mod tests {
         assert!(reason(&format!("\"%d\", {}1", "REC->len+".repeat(5000))).contains("long"));
     }
 
+    /// The text of a line that is understood but for something.
+    fn partly(print_fmt: &str, left_out: &str) -> String {
+        let format = format(print_fmt);
+        let print = PrintFmt::new(&format);
+        assert!(!print.is_fallback(), "{print_fmt}");
+        assert_eq!(print.reason(), Some(left_out));
+        let payload = payload();
+        let event = Event {
+            time: 0,
+            payload: &payload,
+        };
+        let mut out = Vec::new();
+        print.write(&format, &event, &names(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn what_only_the_kernel_knows_is_left_out() {
-        let partly = |print_fmt: &str, left_out: &str| {
-            let format = format(print_fmt);
-            let print = PrintFmt::new(&format);
-            assert!(!print.is_fallback(), "{print_fmt}");
-            assert_eq!(print.reason(), Some(left_out));
-            let payload = payload();
-            let event = Event {
-                time: 0,
-                payload: &payload,
-            };
-            let mut out = Vec::new();
-            print.write(&format, &event, &names(), &mut out);
-            String::from_utf8(out).unwrap()
-        };
         let page = r#""page=%p pfn=%d", (((struct page *)base) + (REC->len)), REC->len"#;
         assert_eq!(partly(page, "the name base"), "page=? pfn=4");
         let mode = r#""%s", __print_symbolic(REC->len, { MODE_A, "A" }, { 5, "B" })"#;
@@ -389,6 +391,26 @@ pub(crate) mod tests {
     #[test]
     fn the_header_is_part_of_the_event() {
         assert_eq!(show(r#""%d %d", REC->ent.pid, (REC)->common_pid"#), "42 42");
+    }
+
+    #[test]
+    fn many_names_that_are_not_known() {
+        let names: String = (0..400)
+            .map(|n| format!(", {{ N_{n}, \"{n}\" }}"))
+            .collect();
+        let line = format!("\"%s\", __print_symbolic(REC->len{names}, {{ 4, \"four\" }})");
+        assert_eq!(partly(&line, "the name N_0"), "four");
+    }
+
+    /// The tree of an argument is walked recursively: it must not get deep by way of the arguments
+    /// of functions in it.
+    #[test]
+    fn a_tree_is_not_deep() {
+        let sum = "+REC->len".repeat(400);
+        let deep = (0..45).fold("1".to_owned(), |inner, _| {
+            format!("div_u64({inner}{sum},3)")
+        });
+        assert!(reason(&format!("\"%d\", {deep}")).contains("long"));
     }
 
     #[test]

@@ -91,11 +91,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// One argument: its size is bounded by itself.
+    /// One argument. What it adds to the tree that it becomes part of counts there; a constant, and
+    /// what is not understood, add nothing.
     pub fn argument(&mut self) -> Result<Node, Failure> {
-        let outside = std::mem::take(&mut self.operators);
+        let (operators, depth) = (self.operators, self.depth);
         let node = self.expression();
-        self.operators = outside;
+        if node.is_err() {
+            self.depth = depth;
+        }
+        if matches!(node, Err(_) | Ok(Node::Number(Expr::Const(_), _))) {
+            self.operators = operators;
+        }
         node
     }
 
@@ -103,12 +109,13 @@ impl<'a> Parser<'a> {
     /// tried all the same.
     pub fn argument_or_not(&mut self) -> (Result<Node, Failure>, Vec<&'a str>) {
         let start = self.at;
+        self.operators = 0;
         let mut node = self.argument();
         if node.is_ok() && !matches!(self.peek(), None | Some(Token::Sign(","))) {
             node = fail("something behind an argument");
         }
         if node.is_err() {
-            (self.at, self.depth) = (start, 0);
+            self.at = start;
             self.skip_to(&[","]);
         }
         let used = self.tokens.get(start..self.at).unwrap_or_default();
