@@ -19,6 +19,17 @@ pub(super) struct Numbers {
     pub precision: Option<usize>,
 }
 
+/// The digits of the numbers from 0 to 99.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
 /// The digits of a number, from the right end of a buffer.
 struct Digits {
     buffer: [u8; 24],
@@ -51,9 +62,31 @@ impl Digits {
         }
     }
 
+    /// Two at a time: half of the divisions.
+    fn decimal(mut value: u64) -> Self {
+        let mut digits = Digits {
+            buffer: [0; 24],
+            start: 24,
+        };
+        while value >= 100 {
+            let pair = PAIRS[(value % 100) as usize];
+            value /= 100;
+            digits.start -= 2;
+            digits.buffer[digits.start..digits.start + 2].copy_from_slice(&pair);
+        }
+        let [tens, ones] = PAIRS[value as usize];
+        digits.start -= 1;
+        digits.buffer[digits.start] = ones;
+        if value >= 10 {
+            digits.start -= 1;
+            digits.buffer[digits.start] = tens;
+        }
+        digits
+    }
+
     fn in_base(value: u64, base: Base) -> Self {
         match base {
-            Base::Signed | Base::Unsigned => Digits::new(value, 10, false),
+            Base::Signed | Base::Unsigned => Digits::decimal(value),
             Base::Octal => Digits::new(value, 8, false),
             Base::Hex => Digits::new(value, 16, false),
             Base::UpperHex => Digits::new(value, 16, true),
@@ -62,7 +95,7 @@ impl Digits {
 }
 
 pub(crate) fn decimal(value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(Digits::new(value, 10, false).as_bytes());
+    out.extend_from_slice(Digits::decimal(value).as_bytes());
 }
 
 pub(crate) fn signed(value: i64, out: &mut Vec<u8>) {
@@ -74,7 +107,7 @@ pub(crate) fn signed(value: i64, out: &mut Vec<u8>) {
 
 /// With so many digits at least, and what to fill them up with.
 pub(crate) fn padded(value: u64, width: usize, fill: u8, out: &mut Vec<u8>) {
-    let digits = Digits::new(value, 10, false);
+    let digits = Digits::decimal(value);
     let digits = digits.as_bytes();
     out.resize(out.len() + width.saturating_sub(digits.len()), fill);
     out.extend_from_slice(digits);
@@ -275,6 +308,8 @@ mod tests {
         fn as_rust_does(value: i64, width in 0usize..30) {
             let layout = Numbers { width, ..Numbers::default() };
             prop_assert_eq!(with(value, Base::Signed, layout), format!("{value:width$}"));
+            let small = value % 1000;
+            prop_assert_eq!(with(small, Base::Signed, layout), format!("{small:width$}"));
             prop_assert_eq!(with(value, Base::Hex, layout), format!("{value:width$x}"));
             prop_assert_eq!(with(value, Base::Octal, layout), format!("{value:width$o}"));
             let zero = Numbers { zero: true, ..layout };
