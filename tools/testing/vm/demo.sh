@@ -1,16 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs in the guest: real events from real work on every CPU, streamed out of
-# the mapping by ringmap.
+# Runs in the guest: real events from real work on every CPU, out of the mapping
+# by ringmap: some of them as text, then live figures.
 
 seconds=${1:-10}
-cd /sys/kernel/tracing || exit
-
-# Until it is set, a buffer has three sub-buffers.
-echo 4096 >buffer_size_kb
-for event in sched irq raw_syscalls; do
-	echo 1 >"events/$event/enable" || exit
-done
 
 # Forks, pipes, directory walks and copies, without an end.
 work() {
@@ -35,10 +28,18 @@ while [ "$cpu" -lt "$cpus" ]; do
 	cpu=$((cpu + 1))
 done
 
-ringmap stream --seconds "$seconds"
+# show WORD...: a command as its user would type it, and what it does.
+show() {
+	echo "\$ ringmap $*"
+	ringmap "$@"
+}
+
+show doctor
+# What follows tells whether all is well.
+show stream -q -e sched:sched_switch -e irq --events 100 | head -n 12
+show top -e sched -e irq -e raw_syscalls --buffer-kb 4096 --interval "$((seconds / 2))" --count 2
 status=$?
 
 # shellcheck disable=SC2086 # One word for each worker.
 kill $workers
-echo 0 >tracing_on
 exit $status

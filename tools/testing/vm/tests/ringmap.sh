@@ -21,7 +21,7 @@ says() {
 		return 1
 	fi
 }
-for command in stream stat record; do
+for command in top stream record stat; do
 	for part in Usage: Options: 'Exit status:' 'Files' Examples: '--instance <NAME>'; do
 		check "$command --help has $part" says 0 "$part" "$ringmap" "$command" --help
 	done
@@ -29,16 +29,14 @@ for command in stream stat record; do
 done
 check '--help names all commands' says 0 'record .*' "$ringmap" --help
 
-# A kernel whose file cannot be mapped, as a FIFO cannot.
-fake=$scratch/tracefs
-mkdir -p "$fake/per_cpu/cpu0" "$fake/events"
-echo '[local]' >"$fake/trace_clock"
-echo 1 >"$fake/tracing_on"
-mkfifo "$fake/per_cpu/cpu0/trace_pipe_raw"
-for command in stream record; do
-	check "$command on a kernel without the mapping: what it needs" says 1 'cannot be mapped.*Linux 6.10' \
-		"$ringmap" "$command" --tracefs "$fake" --cpus 0
-done
+check 'completions' says 0 'complete ' "$ringmap" completions bash
+# shellcheck disable=SC2317 # Called by check.
+installs() {
+	make -C "$TOP/tools/tracing/ringmap" install RINGMAP="$ringmap" DESTDIR="$scratch/root" PREFIX=/usr \
+		>"$scratch/said" 2>&1 &&
+		[ -x "$scratch/root/usr/bin/ringmap" ] && [ -f "$scratch/root/usr/share/man/man1/ringmap-record.1" ]
+}
+check 'make install' installs
 
 # shellcheck disable=SC2317 # Called by check.
 # numbered FILE READ LOST: does trace-cmd show on each CPU the numbers from 1 on,

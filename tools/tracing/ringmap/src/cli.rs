@@ -33,6 +33,7 @@ pub enum Command {
     Restore(RestoreArgs),
     Stat(StatArgs),
     List(ListArgs),
+    Doctor(DoctorArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
     Man(ManArgs),
@@ -317,6 +318,14 @@ pub struct ListArgs {
     #[arg(value_name = "SYSTEM:EVENT")]
     pub events: Vec<Selector>,
 
+    /// Where tracefs is mounted
+    #[arg(long, value_name = "PATH")]
+    pub tracefs: Option<PathBuf>,
+}
+
+/// Tell what can be done on this machine: where tracefs is, how buffers are read, which CPUs there are.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
     /// Where tracefs is mounted
     #[arg(long, value_name = "PATH")]
     pub tracefs: Option<PathBuf>,

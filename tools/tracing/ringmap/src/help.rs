@@ -108,8 +108,14 @@ Exit status:
   0    until the end that was asked for
   1    something failed
   2    the command line was not understood
+  3    a loss is unaccounted, or the counts of the kernel and of ringmap differ
   127  there is no program COMMAND
   If COMMAND ran and ended with another status than 0 it is that one.
+
+Files, below the tracefs:
+  instances/ringmap-PID         is made, and removed at the end
+  per_cpu/cpuN/trace_pipe_raw   is mapped
+  per_cpu/cpuN/stats            has the counters of the CPUs
 
 Examples:
   Scheduling, interrupts and system calls:

@@ -3,6 +3,7 @@
 //! The command `ringmap`: a thin layer over the library of the same name.
 
 mod cli;
+mod doctor;
 mod flow;
 mod guard;
 mod help;
@@ -68,6 +69,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Restore(args) => record::restore(args).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::stat(args, &stop).map(|()| ExitCode::SUCCESS),
         Command::List(args) => list::list(args).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::doctor(args).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => {
             pages::completions(args.shell);
             Ok(ExitCode::SUCCESS)

@@ -105,7 +105,10 @@ impl Session {
             None => None,
         };
         let (guard, undo) = Guard::start();
-        let mut control = control(&tracefs, borrowed, undo)?;
+        let mut control = match borrowed {
+            Some(instance) => Control::borrow(instance, undo),
+            None => own(&tracefs, undo)?,
+        };
         set_up(&tracefs, &mut control, choose)?;
 
         let mut command = None;
@@ -200,15 +203,12 @@ impl Session {
     }
 }
 
-/// The instance to work in. One that was there is stopped only if that is asked for later.
-fn control(tracefs: &Tracefs, borrowed: Option<Instance>, undo: Undo) -> Result<Control> {
-    let Some(instance) = borrowed else {
-        let name = format!("{OWN}{}", std::process::id());
-        // That of a dead process with the same number.
-        let _ = tracefs.remove_instance(&name);
-        return Ok(Control::make(tracefs, &name, undo)?);
-    };
-    Ok(Control::borrow(instance, undo))
+/// Makes an instance of this process.
+pub fn own(tracefs: &Tracefs, undo: Undo) -> ringmap::Result<Control> {
+    let name = format!("{OWN}{}", std::process::id());
+    // That of a dead process with the same number.
+    let _ = tracefs.remove_instance(&name);
+    Control::make(tracefs, &name, undo)
 }
 
 /// Sizes and clock.
