@@ -11,17 +11,21 @@ use std::ops::AddAssign;
 
 use crate::mapping::Meta;
 use crate::reader::Loss;
+use crate::stream::Summary;
 use crate::tracefs::Stats;
 
 /// What a reader saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tally {
     /// Events read.
     pub events: u64,
     /// Bytes of event data read, without page headers.
     pub bytes: u64,
-    /// Events that the kernel reported lost, with their number.
+    /// Events that were lost, as far as their number is known.
     pub lost: u64,
+    /// Those of them whose number the kernel did not report: see [`Loss::Inferred`].
+    pub inferred: u64,
     /// Reports of a loss without a number.
     pub unknown_losses: u64,
     /// Sub-buffers read.
@@ -35,9 +39,12 @@ pub struct Tally {
 impl Tally {
     /// Adds a reported loss.
     pub fn add_loss(&mut self, loss: Loss) {
-        match loss {
-            Loss::Known(count) => self.lost = self.lost.saturating_add(count),
-            Loss::Unknown => self.unknown_losses += 1,
+        match loss.count() {
+            Some(count) => self.lost = self.lost.saturating_add(count),
+            None => self.unknown_losses += 1,
+        }
+        if let Loss::Inferred(count) = loss {
+            self.inferred = self.inferred.saturating_add(count);
         }
     }
 }
@@ -47,6 +54,7 @@ impl AddAssign for Tally {
         self.events += other.events;
         self.bytes += other.bytes;
         self.lost = self.lost.saturating_add(other.lost);
+        self.inferred = self.inferred.saturating_add(other.inferred);
         self.unknown_losses += other.unknown_losses;
         self.subbufs += other.subbufs;
         self.malformed += other.malformed;
@@ -54,12 +62,14 @@ impl AddAssign for Tally {
     }
 }
 
-/// Everything that is known about one CPU at the end of a run. The run began with a reset of the
-/// buffer, so that all counters began at 0.
+/// Everything that is known about one CPU at the end of a run.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Books {
     /// What the reader saw.
     pub tally: Tally,
+    /// What the meta-page said at the beginning: [`CpuBuffer::start`](crate::reader::CpuBuffer::start).
+    pub start: Meta,
     /// What the meta-page said last.
     pub meta: Meta,
     /// What the `stats` file said after the end; none if the writers were not stopped.
@@ -151,31 +161,56 @@ impl fmt::Display for Problem {
 }
 
 impl Books {
+    /// The books of a run. `stats` are those of after the end; none if the writers were not stopped.
+    pub fn new(summary: &Summary, stats: Option<Stats>) -> Self {
+        Books {
+            tally: summary.tally,
+            start: summary.start,
+            meta: summary.meta,
+            stats,
+        }
+    }
+
+    /// Events written since the beginning, or in the buffer then.
+    pub fn written(&self) -> u64 {
+        let before = self.start.overrun.wrapping_add(self.start.read);
+        self.meta.entries.saturating_sub(before)
+    }
+
+    /// Events overwritten since the beginning.
+    pub fn overrun(&self) -> u64 {
+        self.meta.overrun.saturating_sub(self.start.overrun)
+    }
+
     /// Everything that does not agree; nothing if all is well.
     pub fn problems(&self) -> Vec<Problem> {
-        let Books { tally, meta, stats } = *self;
+        let Books {
+            tally, meta, stats, ..
+        } = *self;
+        let overrun = self.overrun();
+        let read = meta.read.saturating_sub(self.start.read);
         let mut problems = Vec::new();
 
         // Writers that were not stopped may have overwritten events since the last swap, whose loss
         // the next swap would report: then only a loss without a number is a problem.
-        let missing = meta.overrun.saturating_sub(tally.lost);
+        let missing = overrun.saturating_sub(tally.lost);
         if missing > 0 && (stats.is_some() || tally.unknown_losses > 0) {
             problems.push(Problem::LossUnaccounted {
                 missing,
-                overrun: meta.overrun,
+                overrun,
                 unknown: tally.unknown_losses,
             });
         }
-        if tally.lost > meta.overrun {
+        if tally.lost > overrun {
             problems.push(Problem::LossTwice {
                 reported: tally.lost,
-                overrun: meta.overrun,
+                overrun,
             });
         }
-        if tally.events != meta.read {
+        if tally.events != read {
             problems.push(Problem::ReadDiffers {
                 seen: tally.events,
-                read: meta.read,
+                read,
             });
         }
         if let Some(stats) = stats {
@@ -220,7 +255,12 @@ mod tests {
             read: 90,
             ..Stats::default()
         });
-        Books { tally, meta, stats }
+        Books {
+            tally,
+            start: Meta::default(),
+            meta,
+            stats,
+        }
     }
 
     #[test]
@@ -229,6 +269,7 @@ mod tests {
             events: 10,
             bytes: 20,
             lost: 30,
+            inferred: 25,
             unknown_losses: 40,
             subbufs: 50,
             malformed: 60,
@@ -238,6 +279,7 @@ mod tests {
             events: 3,
             bytes: 4,
             lost: u64::MAX - 5,
+            inferred: 1,
             unknown_losses: 6,
             subbufs: 7,
             malformed: 8,
@@ -249,6 +291,7 @@ mod tests {
             events: 13,
             bytes: 24,
             lost: u64::MAX,
+            inferred: 26,
             unknown_losses: 46,
             subbufs: 57,
             malformed: 68,
@@ -286,6 +329,36 @@ mod tests {
         assert_eq!(books.problems(), std::slice::from_ref(&problem));
         books.stats = None;
         assert_eq!(books.problems(), [problem]);
+    }
+
+    #[test]
+    fn an_inferred_loss_counts_as_reported() {
+        let mut books = good();
+        books.tally.lost = 4;
+        books.tally.add_loss(Loss::Inferred(6));
+        assert_eq!(books.problems(), []);
+        assert_eq!(books.tally.inferred, 6);
+    }
+
+    #[test]
+    fn a_buffer_that_was_not_empty() {
+        let mut books = good();
+        // 30 read and 7 lost before, 5 in the buffer.
+        books.start = Meta {
+            entries: 42,
+            overrun: 7,
+            read: 30,
+            ..Meta::default()
+        };
+        books.meta.entries += 37;
+        books.meta.overrun += 7;
+        books.meta.read += 30;
+        if let Some(stats) = &mut books.stats {
+            stats.overrun += 7;
+            stats.read += 30;
+        }
+        assert_eq!(books.problems(), []);
+        assert_eq!(books.written(), 100);
     }
 
     #[test]

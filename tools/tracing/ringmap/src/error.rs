@@ -168,6 +168,18 @@ pub enum Error {
     /// The disk is full, or the user's share of it.
     #[error("{0}: the disk is full: what was recorded until then is kept")]
     DiskFull(PathBuf),
+    /// A buffer has one consumer at a time, and this one has another.
+    #[error("{path}: cpu{cpu} is being read by another ringmap: end that one first")]
+    InUse {
+        /// The CPU number.
+        cpu: u32,
+        /// The `trace_pipe_raw` file.
+        path: PathBuf,
+    },
+
+    /// A file that should be one of tracefs is not.
+    #[error("{0}: is not a file of tracefs: name the directory where tracefs is mounted")]
+    NotTracefs(PathBuf),
 }
 
 /// A result of this crate.

@@ -57,7 +57,10 @@
 //! A ring buffer has one reader page, and whoever asks for the next one takes it from everybody
 //! else. The kernel does not stop a second process from reading the same CPU of the same instance
 //! (another mapping, `trace_pipe`), and the result is then unpredictable for both: see
-//! `Documentation/trace/ring-buffer-map.rst`. This crate expects to be the only consumer.
+//! `Documentation/trace/ring-buffer-map.rst`. So [`CpuBuffer::open`](reader::CpuBuffer::open) locks
+//! the file against others that use this crate, and
+//! [`Instance::reset`](tracefs::Instance::reset) refuses while this process reads. Whoever may write
+//! to tracefs otherwise is trusted not to read or reset the buffer meanwhile.
 
 // The examples of the README are compiled.
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
@@ -75,20 +78,28 @@ pub mod comm;
 mod context;
 pub mod control;
 pub mod cpulist;
+mod cursor;
 pub mod decode;
 pub mod error;
 mod escape;
 pub mod event;
+mod exclusive;
+#[cfg(test)]
+mod fake;
 pub mod format;
 pub mod hotplug;
 mod json;
 pub mod kernel;
+mod loss;
 pub mod mapping;
 pub mod merge;
+mod meta;
+mod page;
 pub mod perfetto;
 pub mod print;
 pub mod reader;
 pub mod select;
+mod source;
 pub mod stream;
 pub mod symbols;
 pub mod text;

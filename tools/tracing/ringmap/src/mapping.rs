@@ -12,204 +12,42 @@
 //!   a slice, and the slice cannot outlive the [`Reader`], which the next `GET_READER` (`&mut self`)
 //!   ends.
 //!
+//! The last point fails if somebody else consumes from the same buffer or resets it. So
+//! [`Mapping::new`] is `unsafe` and its contract excludes that. [`Mapping::open`] is safe: it takes
+//! only files of tracefs, and only those that no other `ringmap` has open. Whoever else may write to
+//! tracefs (that is root, reading `trace_pipe`, resetting through `trace` or choosing another
+//! `trace_clock`) is trusted not to: as with a debugger or /proc/self/mem, the language's promises
+//! end there. The walk over events is written so that even then it stays inside its bytes and ends:
+//! it bounds each access by lengths that it has loaded itself.
+//!
 //! No `&mut` is ever formed, and the pages are mapped read-only.
 
 #![expect(unsafe_code)]
 
+use std::fmt;
 use std::fs::File;
-use std::mem::{offset_of, size_of};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::ioctl::{self, NoArg, Opcode};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use zerocopy::FromBytes;
 
+use crate::exclusive::Lease;
+use crate::meta::RawMeta;
+pub use crate::meta::{Geometry, Meta};
+use crate::page::RawHeader;
+pub use crate::page::{Commit, PAGE_HEADER, Reader};
+use crate::tracefs::Instance;
 use crate::{Error, Result};
 
 /// `TRACE_MMAP_IOCTL_GET_READER`.
 const GET_READER: Opcode = ioctl::opcode::none(b'R', 0x20);
-
-/// Bits of a page's commit that are no size: see [`Commit`].
-const MISSED_EVENTS: u32 = 1 << 31;
-const MISSED_STORED: u32 = 1 << 30;
-
-/// Bytes of the smallest event (`RB_EVNT_MIN_SIZE`).
-const MIN_EVENT: usize = 8;
-
-/// `struct trace_buffer_meta` of `include/uapi/linux/trace_mmap.h`. Each field is an atomic, because
-/// the kernel writes to it at any time.
-#[repr(C)]
-struct RawMeta {
-    meta_page_size: AtomicU32,
-    meta_struct_len: AtomicU32,
-    subbuf_size: AtomicU32,
-    nr_subbufs: AtomicU32,
-    reader_lost_events: AtomicU64,
-    reader_id: AtomicU32,
-    reader_read: AtomicU32,
-    flags: AtomicU64,
-    entries: AtomicU64,
-    overrun: AtomicU64,
-    read: AtomicU64,
-    pages_lost: AtomicU64,
-    pages_touched: AtomicU64,
-}
-
-const _: () = {
-    assert!(offset_of!(RawMeta, meta_page_size) == 0);
-    assert!(offset_of!(RawMeta, meta_struct_len) == 4);
-    assert!(offset_of!(RawMeta, subbuf_size) == 8);
-    assert!(offset_of!(RawMeta, nr_subbufs) == 12);
-    assert!(offset_of!(RawMeta, reader_lost_events) == 16);
-    assert!(offset_of!(RawMeta, reader_id) == 24);
-    assert!(offset_of!(RawMeta, reader_read) == 28);
-    assert!(offset_of!(RawMeta, flags) == 32);
-    assert!(offset_of!(RawMeta, entries) == 40);
-    assert!(offset_of!(RawMeta, overrun) == 48);
-    assert!(offset_of!(RawMeta, read) == 56);
-    assert!(offset_of!(RawMeta, pages_lost) == 64);
-    assert!(offset_of!(RawMeta, pages_touched) == 72);
-    assert!(size_of::<RawMeta>() == 80);
-};
-
-/// The header of a sub-buffer, `struct buffer_data_page` of the kernel. `commit` is a `local_t`,
-/// which has 8 bytes on a 64-bit kernel.
-#[repr(C)]
-struct RawHeader {
-    time_stamp: AtomicU64,
-    commit: AtomicU64,
-}
-
-/// Bytes of a sub-buffer's header: where the data begins.
-pub const PAGE_HEADER: usize = size_of::<RawHeader>();
-
-/// Sizes that hold for the life of a mapping: the kernel refuses to change them while it exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Bytes before the first sub-buffer.
-    pub meta_page_size: usize,
-    /// Bytes of a sub-buffer, its header included.
-    pub subbuf_size: usize,
-    /// Number of sub-buffers, the reader's included.
-    pub nr_subbufs: u32,
-}
-
-impl Geometry {
-    /// Bytes of all sub-buffers. Checked when the mapping was made.
-    pub fn data_len(&self) -> usize {
-        self.subbuf_size.saturating_mul(self.nr_subbufs as usize)
-    }
-
-    fn check(raw: &RawMeta, page_size: usize) -> std::result::Result<Self, String> {
-        let load = |field: &AtomicU32| field.load(Ordering::Relaxed);
-        let len = load(&raw.meta_struct_len) as usize;
-        let geometry = Geometry {
-            meta_page_size: load(&raw.meta_page_size) as usize,
-            subbuf_size: load(&raw.subbuf_size) as usize,
-            nr_subbufs: load(&raw.nr_subbufs),
-        };
-        let whole_pages = |size: usize| size != 0 && size.is_multiple_of(page_size);
-
-        if len < size_of::<RawMeta>() || len > geometry.meta_page_size {
-            return Err(format!("its structure has {len} bytes"));
-        }
-        if !whole_pages(geometry.meta_page_size) || !whole_pages(geometry.subbuf_size) {
-            return Err(format!("sizes are not whole pages: {geometry:?}"));
-        }
-        let sum = geometry
-            .subbuf_size
-            .checked_mul(geometry.nr_subbufs as usize)
-            .and_then(|len| len.checked_add(geometry.meta_page_size))
-            .filter(|sum| isize::try_from(*sum).is_ok());
-        if geometry.nr_subbufs == 0 || sum.is_none() {
-            return Err(format!("{} sub-buffers", geometry.nr_subbufs));
-        }
-        Ok(geometry)
-    }
-}
-
-/// The counters of the meta-page, as of the last `GET_READER`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// Events lost before the current reader page, if the swap to it lost any. (The C
-    /// implementation leaves 0 here.)
-    pub reader_lost_events: u64,
-    /// Which sub-buffer is the reader page.
-    pub reader_id: u32,
-    /// How many bytes of the reader page's data the kernel takes for consumed.
-    pub reader_read: u32,
-    /// Events written since the buffer was reset.
-    pub entries: u64,
-    /// Events overwritten before they were read.
-    pub overrun: u64,
-    /// Events read.
-    pub read: u64,
-    /// Pages overwritten before they were read.
-    pub pages_lost: u64,
-    /// Pages written.
-    pub pages_touched: u64,
-}
-
-impl Meta {
-    /// Events in the buffer: written, neither read nor overwritten.
-    pub fn unread(&self) -> u64 {
-        self.entries
-            .wrapping_sub(self.overrun)
-            .wrapping_sub(self.read)
-    }
-}
-
-/// The commit word of a sub-buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commit(u32);
-
-impl Commit {
-    /// From the word on the page. Only its low 32 bits count: the kernel sets the flags with
-    /// signed arithmetic, which may fill the upper half of a `local_t` with ones.
-    pub fn from_word(word: u64) -> Self {
-        Commit(word as u32)
-    }
-
-    /// As the kernel makes it.
-    pub fn new(size: usize, missed: bool, stored: bool) -> Self {
-        let flag = |set, flag| if set { flag } else { 0 };
-        Commit(size as u32 | flag(missed, MISSED_EVENTS) | flag(stored, MISSED_STORED))
-    }
-
-    /// The word on a page.
-    pub fn word(self) -> u64 {
-        self.0.into()
-    }
-
-    /// Bytes of data on the page.
-    pub fn size(self) -> usize {
-        (self.0 & !(MISSED_EVENTS | MISSED_STORED)) as usize
-    }
-
-    /// Whether events were lost before this page.
-    pub fn missed(self) -> bool {
-        self.0 & MISSED_EVENTS != 0
-    }
-
-    /// Whether their number is stored behind the data.
-    pub fn stored(self) -> bool {
-        self.0 & MISSED_STORED != 0
-    }
-
-    /// Whether nothing will be added to a page with room for `capacity` bytes of data.
-    ///
-    /// A writer that leaves a page fills what is left of it with a discarded event, which counts as
-    /// committed (`rb_reset_tail()`). So commit ends within the size of the smallest event of the
-    /// page's end when the writer has left the page, and not before. Only on a page before which
-    /// events were lost does the kernel take that off again, and it marks only complete pages.
-    pub fn completes(self, capacity: usize) -> bool {
-        self.missed() || self.size().saturating_add(MIN_EVENT) > capacity
-    }
-}
 
 /// One read-only shared mapping of a file; unmapped when dropped.
 #[derive(Debug)]
@@ -250,6 +88,90 @@ impl Drop for Map {
     }
 }
 
+/// Memory that a test writes as the kernel does: another mapping of the same file.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Memory(Map);
+
+#[cfg(test)]
+impl Memory {
+    pub(crate) fn new(file: &File, len: usize) -> Self {
+        // SAFETY: As in `Map::new()`: the kernel chooses the address.
+        let base = unsafe {
+            let prot = ProtFlags::READ | ProtFlags::WRITE;
+            mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, file, 0)
+        };
+        let base = NonNull::new(base.unwrap().cast()).unwrap();
+        Memory(Map { base, len })
+    }
+
+    /// Stores words so that whoever sees one of them sees what was stored before.
+    pub(crate) fn store(&self, at: usize, words: &[u64]) {
+        use std::sync::atomic::AtomicU64;
+
+        assert!(at.trailing_zeros() >= 3 && at + 8 * words.len() <= self.0.len);
+        for (n, word) in words.iter().enumerate() {
+            // SAFETY: Inside the mapping and aligned, by the assertion; everybody uses atomics here.
+            let place: &AtomicU64 = unsafe { self.0.base.add(at + 8 * n).cast().as_ref() };
+            place.store(*word, Ordering::Release);
+        }
+    }
+
+    /// Copies bytes to where no reader looks yet.
+    pub(crate) fn copy(&self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= self.0.len);
+        // SAFETY: Inside the mapping, by the assertion. Readers look at data below a commit only, and
+        // that is stored later; what is stored behind the data of a reader page is stored within
+        // GET_READER, when no slice is alive. There is one writer at a time.
+        unsafe {
+            let place = self.0.base.add(at).as_ptr();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        }
+    }
+}
+
+/// What a mapping asks of the kernel.
+pub(crate) trait Kernel: fmt::Debug + Send {
+    /// `GET_READER`.
+    fn get_reader(&mut self, file: BorrowedFd<'_>) -> rustix::io::Result<()>;
+
+    /// Waits until there is something to read, at most so long. Returns whether there is.
+    fn wait(&mut self, file: BorrowedFd<'_>, limit: Duration) -> rustix::io::Result<bool>;
+}
+
+/// The running kernel.
+#[derive(Debug)]
+struct Running;
+
+impl Kernel for Running {
+    fn get_reader(&mut self, file: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        // SAFETY: GET_READER is the opcode of an ioctl without an argument. It touches no memory of
+        // this process other than the mapped pages, and no slice of these is alive: each borrows
+        // from a `Reader`, which borrows the `Mapping` that calls this with `&mut self`.
+        unsafe { ioctl::ioctl(file, NoArg::<GET_READER>::new()) }
+    }
+
+    fn wait(&mut self, file: BorrowedFd<'_>, limit: Duration) -> rustix::io::Result<bool> {
+        wait(file, limit)
+    }
+}
+
+/// `poll(2)` for reading. A signal counts as nothing to read.
+pub(crate) fn wait(file: BorrowedFd<'_>, limit: Duration) -> rustix::io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    match poll(
+        &mut [PollFd::from_borrowed_fd(file, PollFlags::IN)],
+        Some(&timeout),
+    ) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// The mapped ring buffer of one CPU.
 #[derive(Debug)]
 pub struct Mapping {
@@ -258,9 +180,36 @@ pub struct Mapping {
     geometry: Geometry,
     meta: Map,
     data: Map,
+    kernel: Box<dyn Kernel>,
+    /// Last, so that the next one may have the buffer only when it is unmapped here.
+    _lease: Option<Lease>,
 }
 
 impl Mapping {
+    /// Maps the ring buffer of a CPU, for this process and this mapping alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Instance::open_pipe_raw`]; [`Error::NotTracefs`] if the file is not of a tracefs;
+    /// [`Error::InUse`] if another mapping of this crate has it, here or in another process;
+    /// [`Error::SnapshotBusy`], [`Error::NotMappable`], [`Error::BadMeta`], [`Error::Permission`],
+    /// or [`Error::Io`].
+    pub fn open(instance: &Instance, cpu: u32) -> Result<Self> {
+        let (file, path) = instance.open_pipe_raw(cpu)?;
+        let lease = Lease::take(&file, &path, cpu)?;
+        Self::leased(file, &path, lease)
+    }
+
+    /// Maps a file of tracefs that nobody else of this crate has.
+    pub(crate) fn leased(file: File, path: &Path, lease: Lease) -> Result<Self> {
+        // SAFETY: The lease says that the file is one of tracefs, and of those only `trace_pipe_raw`
+        // can be mapped. It excludes every other user of this crate, whose resets respect it, too.
+        // Others who may write to tracefs are trusted: see the module's documentation.
+        let mut mapping = unsafe { Self::new(file, path) }?;
+        mapping._lease = Some(lease);
+        Ok(mapping)
+    }
+
     /// Maps the ring buffer behind a `trace_pipe_raw` file, which must have been opened with
     /// O_NONBLOCK: otherwise [`get_reader`](Self::get_reader) waits for data. `path` is for messages.
     ///
@@ -268,10 +217,28 @@ impl Mapping {
     ///
     /// [`Error::SnapshotBusy`], [`Error::NotMappable`], [`Error::BadMeta`], [`Error::Permission`],
     /// or [`Error::Io`].
-    pub fn new(file: File, path: &Path) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// `file` is `per_cpu/cpuN/trace_pipe_raw` of a tracefs. As long as the mapping lives, nobody
+    /// else consumes from the buffer (by a mapping, `trace_pipe`, `read(2)` or `splice(2)`), and
+    /// nobody resets it (by writing to `trace`, or by choosing another `trace_clock`) while a
+    /// [`Reader`] is alive. Otherwise memory that a `&[u8]` points to changes.
+    pub unsafe fn new(file: File, path: &Path) -> Result<Self> {
+        Self::with(file, path, Box::new(Running))
+    }
+
+    /// The same with another kernel, for tests: the file is laid out as the kernel's mapping is.
+    #[cfg(test)]
+    pub(crate) fn fake(file: File, kernel: Box<dyn Kernel>) -> Result<Self> {
+        Self::with(file, Path::new("fake"), kernel)
+    }
+
+    /// The callers answer for the contract of [`new`](Self::new).
+    fn with(file: File, path: &Path, kernel: Box<dyn Kernel>) -> Result<Self> {
         let fail = |e: Errno| match e {
             Errno::BUSY => Error::SnapshotBusy(path.into()),
-            Errno::NODEV | Errno::INVAL | Errno::OPNOTSUPP => Error::NotMappable {
+            Errno::NODEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY => Error::NotMappable {
                 path: path.into(),
                 source: e.into(),
             },
@@ -294,6 +261,8 @@ impl Mapping {
             path: path.into(),
             geometry,
             meta,
+            kernel,
+            _lease: None,
         })
     }
 
@@ -309,25 +278,7 @@ impl Mapping {
 
     /// The counters, as of the last `GET_READER` of this buffer.
     pub fn meta(&self) -> Meta {
-        let raw = raw_meta(&self.meta);
-        let load = |field: &AtomicU64| field.load(Ordering::Relaxed);
-
-        // The kernel stores the id last. Pairs with the smp_wmb() in MetaWriter::publish(): the
-        // other fields are at least as new as the id. (Relaxed load and fence, as an acquire load
-        // on read-only memory must be.)
-        let reader_id = raw.reader_id.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-
-        Meta {
-            reader_lost_events: load(&raw.reader_lost_events),
-            reader_id,
-            reader_read: raw.reader_read.load(Ordering::Relaxed),
-            entries: load(&raw.entries),
-            overrun: load(&raw.overrun),
-            read: load(&raw.read),
-            pages_lost: load(&raw.pages_lost),
-            pages_touched: load(&raw.pages_touched),
-        }
+        Meta::load(raw_meta(&self.meta))
     }
 
     /// The reader page as it is, without a system call.
@@ -358,36 +309,38 @@ impl Mapping {
         let header: &RawHeader = unsafe { page.cast().as_ref() };
 
         let commit = Commit::from_word(header.commit.load(Ordering::Relaxed));
-        // Pairs with the smp_wmb() before the stores to commit. In rb_set_commit_to_write(): the data
-        // below commit is complete, and the time stamp is that of its first event. In
-        // CompletePage::mark_missed(): the number of lost events is stored. (Relaxed load and fence,
-        // as above.)
+        // Orders the load of commit before those of what it covers: the time stamp, the data, and the
+        // number of lost events. The other side:
+        // - The second loop of rb_set_commit_to_write(), which moves commit on within the writer's
+        //   page, has an smp_wmb() before the store.
+        // - Its first loop, which moves commit to the end of the pages that the writer has left,
+        //   has none and relies on the cmpxchg() of tail_page. That comes after the data of the
+        //   event that left the page, but not after that of an outer event which an interrupt has
+        //   come into. On x86 stores are seen in order. On weakly ordered processors the last
+        //   event of such a page might in theory be seen before it is whole; the kernel's own
+        //   readers have the same gap.
+        // - The number of lost events and its flags are stored within the GET_READER of this thread
+        //   (C); CompletePage::mark_missed() has an smp_wmb() between them (Rust).
+        // (Relaxed load and fence, as an acquire load on read-only memory must be.)
         fence(Ordering::Acquire);
         let time_stamp = header.time_stamp.load(Ordering::Relaxed);
 
-        let committed = commit.size().min(capacity);
-        let stored = commit.missed() && commit.stored();
-        let count = if stored { size_of::<u64>() } else { 0 };
-        let len = committed.saturating_add(count).min(capacity);
+        let len = Reader::len(commit, capacity);
         // SAFETY: PAGE_HEADER + `len` is at most the size of the sub-buffer, which is mapped as long
         // as `self` lives. These bytes do not change as long as the sub-buffer is the reader page:
         // the writer only appends behind commit, and the count behind the data is only there on a
         // page that the writer has left. It is the reader page until the next GET_READER, which
-        // needs `&mut self` and so ends the borrow. (Another consumer of the same buffer could take
-        // the page away: see «One consumer» in the crate's documentation. The walk over the bytes
-        // reads each header once and bounds every access, so that it is robust even then.)
+        // needs `&mut self` and so ends the borrow: others who would consume or reset are excluded
+        // by the contract of `new()`.
         let bytes = unsafe { std::slice::from_raw_parts(page.add(PAGE_HEADER).as_ptr(), len) };
-        let (data, behind) = bytes.split_at(committed);
 
+        let page = Reader::new(time_stamp, commit, capacity, bytes);
         Ok(Reader {
             id: meta.reader_id,
             read: meta.reader_read as usize,
             lost_events: meta.reader_lost_events,
-            time_stamp,
-            commit,
-            stored_count: u64::read_from_bytes(behind).ok(),
-            complete: commit.completes(capacity),
-            data,
+            overrun: meta.overrun,
+            ..page
         })
     }
 
@@ -408,17 +361,31 @@ impl Mapping {
     ///
     /// [`Error::Io`].
     pub fn advance(&mut self) -> Result<()> {
-        // SAFETY: GET_READER is the opcode of an ioctl without an argument. It touches no memory of
-        // this process other than the mapped pages, and no slice of these is alive: each borrows
-        // from a `Reader`, which borrows `self`.
-        let result = unsafe { ioctl::ioctl(&self.file, NoArg::<GET_READER>::new()) };
+        let result = self.kernel.get_reader(self.file.as_fd());
         result.map_err(|e| Error::io("get the next reader page of", &self.path, e.into()))
+    }
+
+    /// Waits until the buffer is filled to the instance's `buffer_percent`, at most so long. Returns
+    /// whether it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if `poll(2)` fails. A signal is no failure.
+    pub fn wait(&mut self, limit: Duration) -> Result<bool> {
+        let result = self.kernel.wait(self.file.as_fd(), limit);
+        result.map_err(|e| Error::io("wait for", &self.path, e.into()))
     }
 }
 
 impl AsFd for Mapping {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+impl AsRawFd for Mapping {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 }
 
@@ -432,27 +399,6 @@ fn raw_meta(map: &Map) -> &RawMeta {
     unsafe { map.base.cast().as_ref() }
 }
 
-/// The reader page: what is committed on it, and what is known about it.
-#[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
-    /// Which sub-buffer it is.
-    pub id: u32,
-    /// How many bytes of `data` the kernel takes for consumed.
-    pub read: usize,
-    /// The meta-page's `reader.lost_events`.
-    pub lost_events: u64,
-    /// The time of the page's first event, in units of the trace clock; 0 on an empty page.
-    pub time_stamp: u64,
-    /// The page's commit word.
-    pub commit: Commit,
-    /// The number of lost events that is stored on the page, if one is.
-    pub stored_count: Option<u64>,
-    /// Whether nothing will be added to `data` any more.
-    pub complete: bool,
-    /// The committed bytes, without the page's header.
-    pub data: &'a [u8],
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,77 +409,11 @@ mod tests {
     }
 
     #[test]
-    fn commit_word() {
-        let commit = Commit::from_word(4080);
-        assert_eq!((commit.size(), commit.missed()), (4080, false));
-        // What local_add(RB_MISSED_STORED) and local_add(RB_MISSED_EVENTS) make of 4000.
-        let word = 4000i64
-            .wrapping_add(1 << 30)
-            .wrapping_add(i64::from(1i32 << 31));
-        let commit = Commit::from_word(word as u64);
-        assert_eq!(
-            (commit.size(), commit.missed(), commit.stored()),
-            (4000, true, true)
-        );
-        assert!(commit.completes(4080));
-    }
-
-    #[test]
-    fn complete_when_no_event_fits() {
-        let completes = |word| Commit::from_word(word).completes(4080);
-        assert!(!completes(0));
-        assert!(!completes(4072));
-        assert!(completes(4076));
-        assert!(completes(4080));
-        assert!(completes(u64::from(u32::MAX >> 2)));
-    }
-
-    fn raw(page: u32, len: u32, size: u32, nr: u32) -> RawMeta {
-        let zero = || AtomicU64::new(0);
-        RawMeta {
-            meta_page_size: page.into(),
-            meta_struct_len: len.into(),
-            subbuf_size: size.into(),
-            nr_subbufs: nr.into(),
-            reader_lost_events: zero(),
-            reader_id: 0.into(),
-            reader_read: 0.into(),
-            flags: zero(),
-            entries: zero(),
-            overrun: zero(),
-            read: zero(),
-            pages_lost: zero(),
-            pages_touched: zero(),
-        }
-    }
-
-    #[test]
-    fn geometry_is_checked() {
-        let check = |page, len, size, nr| Geometry::check(&raw(page, len, size, nr), 4096);
-        let good = check(65536, 80, 65536, 17).unwrap();
-        assert_eq!(good.data_len(), 17 * 65536);
-        for (page, len, size, nr) in [
-            (4096, 72, 4096, 3),
-            (4096, 8192, 4096, 3),
-            (0, 80, 4096, 3),
-            (4096, 80, 0, 3),
-            (4096, 80, 4000, 3),
-            (4096, 80, 4096, 0),
-            (4096, 80, 0xffff_f000, u32::MAX),
-        ] {
-            assert!(
-                check(page, len, size, nr).is_err(),
-                "{page} {len} {size} {nr}"
-            );
-        }
-    }
-
-    #[test]
     fn a_file_that_is_no_ring_buffer() {
         // A file of zeros maps, but is no meta-page.
         let file = tempfile::tempfile().unwrap();
         file.set_len(4096).unwrap();
-        let e = Mapping::new(file, Path::new("zeros")).unwrap_err();
+        let e = Mapping::fake(file, Box::new(Running)).unwrap_err();
         assert!(matches!(e, Error::BadMeta { .. }), "{e}");
     }
 }

@@ -108,7 +108,7 @@ impl Report {
         self.total += summary.tally;
         self.calls += summary.calls;
         self.waits += summary.waits;
-        self.written += books.meta.entries;
+        self.written += books.written();
         for (id, count) in summary.by_id.iter().enumerate() {
             if id >= self.by_id.len() {
                 self.by_id.resize(id + 1, 0);
@@ -127,7 +127,7 @@ impl Report {
             "{name:<6} {} read + {} lost{left} of {} written: {}",
             books.tally.events,
             lost(books.tally.lost, books.tally.unknown_losses),
-            books.meta.entries,
+            books.written(),
             if problems.is_empty() { "ok" } else { "NOT OK" },
         ));
         self.problems

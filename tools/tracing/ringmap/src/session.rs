@@ -425,11 +425,7 @@ impl Running {
         for summary in summaries {
             let instance = session.instance();
             let stats = stopped.then(|| instance.stats(summary.cpu)).transpose()?;
-            let books = Books {
-                tally: summary.tally,
-                meta: summary.meta,
-                stats,
-            };
+            let books = Books::new(&summary, stats);
             cpus.push(Cpu {
                 buffer_kb: instance.buffer_size(summary.cpu)? / 1024,
                 summary,

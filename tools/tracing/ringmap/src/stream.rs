@@ -39,6 +39,7 @@ const QUIT: u8 = 2;
 
 /// When events are taken out of a buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// When the buffer is filled to `buffer_percent`, and ten times per second.
     #[default]
@@ -51,6 +52,7 @@ pub enum Mode {
 
 /// How to stream.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// When to take events.
     pub mode: Mode,
@@ -88,6 +90,7 @@ struct Live {
 
 /// What happened on one CPU so far.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Progress {
     /// Events read.
     pub events: u64,
@@ -103,6 +106,7 @@ pub struct Progress {
 
 /// The result of one CPU.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Summary {
     /// The CPU.
     pub cpu: u32,
@@ -112,6 +116,8 @@ pub struct Summary {
     pub calls: u64,
     /// How often it was waited for the writer.
     pub waits: u64,
+    /// The kernel's counters at the beginning: see [`CpuBuffer::start`].
+    pub start: Meta,
     /// The kernel's counters at the end.
     pub meta: Meta,
     /// Number of events by id.
@@ -249,6 +255,7 @@ impl Worker {
             tally: self.tally,
             calls: self.buffer.calls(),
             waits: self.buffer.waits(),
+            start: self.buffer.start(),
             meta: self.buffer.meta(),
             by_id: self.by_id,
         })

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::{Error, Result, cpulist};
+use crate::{Error, Result, cpulist, exclusive};
 
 /// Where tracefs is mounted, the usual place first.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -249,12 +249,15 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] or [`Error::Permission`].
+    /// [`Error::InUse`] if this process reads one of them: see
+    /// [`CpuBuffer::reset`](crate::reader::CpuBuffer::reset). [`Error::Io`] or [`Error::Permission`].
     pub fn reset(&self) -> Result<()> {
         let path = self.dir.join("trace");
-        // Opening for writing with O_TRUNC is what resets.
-        File::create(&path).map_err(|e| Error::io("reset through", &path, e))?;
-        Ok(())
+        exclusive::while_unread(&self.dir, || {
+            // Opening for writing with O_TRUNC is what resets.
+            File::create(&path).map_err(|e| Error::io("reset through", &path, e))?;
+            Ok(())
+        })
     }
 
     /// Sets the size of each CPU's buffer, in KiB.
