@@ -180,12 +180,21 @@ pub enum Error {
     /// A file that should be one of tracefs is not.
     #[error("{0}: is not a file of tracefs: name the directory where tracefs is mounted")]
     NotTracefs(PathBuf),
+
+    /// What a [`Sink`](crate::stream::Sink) failed with: see [`Error::sink`].
+    #[error(transparent)]
+    Sink(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// Wraps an error of the caller's own, so that a sink can fail with it.
+    pub fn sink(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error::Sink(error.into())
+    }
+
     pub(crate) fn output(path: &Path, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {

@@ -22,8 +22,8 @@ use crate::{Error, Result};
 /// fills slower is looked at so often.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// The shortest pause after catching up with the writer. A reader causes events itself (its system
-/// calls are traced like others), so that without a pause it would chase its own tail.
+/// The pause before a wait when the one before was ended by little. A reader causes events itself (its
+/// system calls are traced like others), so that without a pause it would chase its own tail.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long to wait, at the end, for writers that are in the middle of an event.
@@ -62,7 +62,8 @@ pub struct Options {
     pub clock_is_ns: bool,
 }
 
-/// Receives all data of a CPU, in order.
+/// Receives all data of a CPU, in order. An error ends the stream; one of the caller's own is wrapped
+/// by [`Error::sink`] and comes out of [`Stream::finish`].
 pub type Sink = Box<dyn FnMut(&SubBuffer<'_>) -> Result<()> + Send>;
 
 /// A CPU to stream from.
@@ -83,8 +84,9 @@ struct Live {
     lost: AtomicU64,
     unknown_losses: AtomicU64,
     looks: AtomicU64,
-    /// How many samples are wanted.
+    /// How many samples are wanted, and in which round.
     wanted: AtomicU32,
+    round: AtomicU32,
     samples: Mutex<Vec<String>>,
 }
 
@@ -96,7 +98,7 @@ pub struct Progress {
     pub events: u64,
     /// Bytes of event data read.
     pub bytes: u64,
-    /// Events reported lost.
+    /// Events lost, as far as their number is known.
     pub lost: u64,
     /// Losses reported without a number.
     pub unknown_losses: u64,
@@ -124,10 +126,12 @@ pub struct Summary {
     pub by_id: Vec<u64>,
 }
 
-/// Threads that read mapped buffers.
+/// Threads that read mapped buffers. They end when it is dropped.
 #[derive(Debug)]
 pub struct Stream {
     phase: Arc<AtomicU8>,
+    formats: Arc<Formats>,
+    options: Options,
     cpus: Vec<(u32, Arc<Live>, JoinHandle<Result<Summary>>)>,
 }
 
@@ -136,33 +140,37 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if a thread cannot be made.
+    /// [`Error::Io`] if a thread cannot be made. Then those that were made have ended.
     pub fn start(sources: Vec<Source>, formats: &Arc<Formats>, options: Options) -> Result<Self> {
-        let phase = Arc::new(AtomicU8::new(RUN));
-        let mut cpus = Vec::new();
-        for Source { cpu, buffer, sink } in sources {
-            let live = Arc::new(Live::default());
-            let worker = Worker {
-                cpu,
-                buffer,
-                sink,
-                options,
-                formats: Arc::clone(formats),
-                phase: Arc::clone(&phase),
-                live: Arc::clone(&live),
-                tally: Tally::default(),
-                last_time: 0,
-                by_id: Vec::new(),
-                sampled: Vec::new(),
-                thread: 0,
-            };
-            let name = format!("ringmap/{cpu}");
-            let thread = thread::Builder::new().name(name.clone());
-            let thread = thread.spawn(move || worker.run());
-            let thread = thread.map_err(|e| Error::io("start thread", name.as_ref(), e))?;
-            cpus.push((cpu, live, thread));
+        let mut stream = Stream {
+            phase: Arc::new(AtomicU8::new(RUN)),
+            formats: Arc::clone(formats),
+            options,
+            cpus: Vec::new(),
+        };
+        for source in sources {
+            stream.add(source)?;
         }
-        Ok(Stream { phase, cpus })
+        Ok(stream)
+    }
+
+    /// Starts one thread more: for a CPU that has come online.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the thread cannot be made.
+    pub fn add(&mut self, source: Source) -> Result<()> {
+        let cpu = source.cpu;
+        let live = Arc::new(Live::default());
+        let phase = Arc::clone(&self.phase);
+        let formats = Arc::clone(&self.formats);
+        let worker = Worker::new(source, self.options, formats, phase, Arc::clone(&live));
+        let name = format!("ringmap/{cpu}");
+        let thread = thread::Builder::new().name(name.clone());
+        let thread = thread.spawn(move || worker.run());
+        let thread = thread.map_err(|e| Error::io("start thread", name.as_ref(), e))?;
+        self.cpus.push((cpu, live, thread));
+        Ok(())
     }
 
     /// The progress of each CPU.
@@ -186,6 +194,7 @@ impl Stream {
         let take = |live: &Live| {
             let mut samples = live.samples.lock().unwrap_or_else(PoisonError::into_inner);
             live.wanted.store(more, Ordering::Relaxed);
+            live.round.fetch_add(1, Ordering::Relaxed);
             std::mem::take(&mut *samples)
         };
         self.cpus.iter().map(|(_, live, _)| take(live)).collect()
@@ -202,15 +211,24 @@ impl Stream {
     /// # Errors
     ///
     /// The first error of a thread.
-    pub fn finish(self, drain: bool) -> Result<Vec<Summary>> {
-        let phase = if drain { DRAIN } else { QUIT };
-        // Pairs with the load in Worker::phase(): a thread that drains sees that tracing has ended.
-        self.phase.store(phase, Ordering::Release);
-        // Wait for all of them before looking at the first error.
-        let ends: Vec<_> = self.cpus.into_iter().map(|(_, _, t)| t.join()).collect();
+    pub fn finish(mut self, drain: bool) -> Result<Vec<Summary>> {
+        let ends = self.end(if drain { DRAIN } else { QUIT });
         ends.into_iter()
             .map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
+    }
+
+    /// Has the threads end, and waits for all of them.
+    fn end(&mut self, phase: u8) -> Vec<thread::Result<Result<Summary>>> {
+        // Pairs with the load in Worker::phase(): a thread that drains sees that tracing has ended.
+        self.phase.store(phase, Ordering::Release);
+        self.cpus.drain(..).map(|(_, _, t)| t.join()).collect()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        drop(self.end(QUIT));
     }
 }
 
@@ -226,13 +244,41 @@ struct Worker {
     tally: Tally,
     last_time: u64,
     by_id: Vec<u64>,
-    /// The ids of the samples of this round.
+    /// The ids of the samples of this round, and which round it is.
     sampled: Vec<u16>,
+    round: u32,
+    /// Whether something to read has ended the last wait.
+    woken: bool,
     /// This thread's id: what it does itself is no interesting sample.
     thread: i64,
 }
 
 impl Worker {
+    fn new(
+        source: Source,
+        options: Options,
+        formats: Arc<Formats>,
+        phase: Arc<AtomicU8>,
+        live: Arc<Live>,
+    ) -> Self {
+        Worker {
+            cpu: source.cpu,
+            buffer: source.buffer,
+            sink: source.sink,
+            options,
+            formats,
+            phase,
+            live,
+            tally: Tally::default(),
+            last_time: 0,
+            by_id: Vec::new(),
+            sampled: Vec::new(),
+            round: 0,
+            woken: false,
+            thread: 0,
+        }
+    }
+
     fn run(mut self) -> Result<Summary> {
         self.thread = gettid().as_raw_nonzero().get().into();
         if self.options.pin {
@@ -249,6 +295,9 @@ impl Worker {
         }
         if self.phase() == DRAIN {
             self.drain()?;
+        } else {
+            // What was read ahead of the kernel, it does not count as read yet.
+            self.take(CpuBuffer::settle)?;
         }
         Ok(Summary {
             cpu: self.cpu,
@@ -265,15 +314,20 @@ impl Worker {
     fn round(&mut self) -> Result<()> {
         let behind = match self.options.mode {
             Mode::Batch => self.catch_up()?,
-            Mode::Live => return self.take(Mode::Live).map(drop),
+            Mode::Live => return self.take(CpuBuffer::follow).map(drop),
             Mode::Pages => {
-                while self.phase() == RUN && self.take(Mode::Pages)?.is_some() {}
-                false
+                let mut came = false;
+                while self.phase() == RUN && self.take(CpuBuffer::whole_page)?.is_some() {
+                    came = true;
+                }
+                came
             }
         };
-        if self.buffer.wait(WAIT)? && !behind {
+        // A buffer that is read is filling meanwhile: a pause only if little was worth the wait.
+        if self.woken && !behind {
             thread::sleep(PAUSE);
         }
+        self.woken = self.buffer.wait(WAIT)?;
         Ok(())
     }
 
@@ -290,7 +344,7 @@ impl Worker {
         let mut little = 0;
         // One short piece may be the rest of a page; after two of them the writer is on this page.
         while little < 2 && self.phase() == RUN {
-            match self.take(Mode::Batch)? {
+            match self.take(CpuBuffer::get_reader)? {
                 None => break,
                 Some(bytes) if bytes < much => little += 1,
                 Some(_) => {
@@ -308,7 +362,7 @@ impl Worker {
         let limit = Instant::now() + DRAIN_LIMIT;
         let mut empty = 0;
         while empty < 2 && Instant::now() < limit {
-            if self.take(Mode::Batch)?.is_some() {
+            if self.take(CpuBuffer::get_reader)?.is_some() {
                 empty = 0;
                 continue;
             }
@@ -317,20 +371,27 @@ impl Worker {
             }
             thread::sleep(DRAIN_PAUSE);
         }
+        if empty >= 2 {
+            let loss = self.buffer.unreported();
+            loss.into_iter().for_each(|loss| self.tally.add_loss(loss));
+        }
         Ok(())
     }
 
     /// Reads what one call yields. Returns its size in bytes, or nothing if there was nothing.
-    fn take(&mut self, mode: Mode) -> Result<Option<usize>> {
-        let page = match mode {
-            Mode::Batch => self.buffer.get_reader()?,
-            Mode::Live => self.buffer.follow()?,
-            Mode::Pages => self.buffer.whole_page()?,
-        };
-        let Some(page) = page else {
+    fn take(
+        &mut self,
+        next: impl FnOnce(&mut CpuBuffer) -> Result<Option<SubBuffer<'_>>>,
+    ) -> Result<Option<usize>> {
+        let Some(page) = next(&mut self.buffer)? else {
             self.live.looks.fetch_add(1, Ordering::Release);
             return Ok(None);
         };
+        let round = self.live.round.load(Ordering::Relaxed);
+        if self.round != round {
+            self.round = round;
+            self.sampled.clear();
+        }
         if let Some(sink) = &mut self.sink {
             sink(&page)?;
         }
@@ -374,9 +435,6 @@ impl Worker {
             let mut shared = live.samples.lock().unwrap_or_else(PoisonError::into_inner);
             shared.append(&mut samples.lines);
             live.wanted.store(samples.wanted, Ordering::Relaxed);
-        }
-        if samples.wanted == 0 {
-            self.sampled.clear();
         }
         Ok(Some(page.bytes().len()))
     }
@@ -426,47 +484,4 @@ fn show(cpu: u32, event: &Event<'_>, formats: &Formats, options: Options) -> Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::tests::format;
-
-    #[test]
-    fn an_event_as_a_line() {
-        let mut formats = Formats::default();
-        formats.insert(format(
-            "x",
-            3,
-            "\tfield:u8 c;\toffset:8;\tsize:1;\tsigned:0;\n",
-        ));
-        let mut event = Event {
-            time: 12_345_678_901,
-            payload: &[3, 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0],
-        };
-        let mut options = Options {
-            clock_is_ns: true,
-            ..Options::default()
-        };
-        let line = show(1, &event, &formats, options);
-        assert_eq!(line, "   12.345678 cpu1 x[9] c=5");
-        options.clock_is_ns = false;
-        event.payload = &[4, 0];
-        let line = show(1, &event, &formats, options);
-        assert_eq!(line, " 12345678901 cpu1 event of unknown type Some(4)");
-    }
-
-    #[test]
-    fn samples_differ_in_type() {
-        let mut ids = Vec::new();
-        let mut samples = Samples {
-            wanted: 2,
-            lines: Vec::new(),
-            ids: &mut ids,
-        };
-        assert!(samples.want(1));
-        samples.add(1, String::new());
-        assert!(!samples.want(1));
-        assert!(samples.want(2));
-        samples.add(2, String::new());
-        assert!(!samples.want(3));
-    }
-}
+mod tests;
