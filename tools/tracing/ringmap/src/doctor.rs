@@ -32,11 +32,8 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
         let buffer = CpuBuffer::open(instance, *cpu)?;
         let g = buffer.geometry();
         let kib = g.subbuf_size / 1024;
-        writeln!(
-            out,
-            "buffer: {} sub-buffers of {kib} KiB, mapped",
-            g.nr_subbufs
-        )?;
+        let (count, access) = (g.nr_subbufs, buffer.access());
+        writeln!(out, "buffer: {count} sub-buffers of {kib} KiB, {access}")?;
     }
     control.finish()?;
     drop(guard);

@@ -77,6 +77,7 @@ mod builtin;
 pub mod comm;
 mod context;
 pub mod control;
+mod copies;
 pub mod cpulist;
 mod cursor;
 pub mod decode;

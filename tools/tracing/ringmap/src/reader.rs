@@ -19,7 +19,11 @@
 //! All but the first read ahead of the kernel, which counts as read only what a call has consumed.
 //! That is safe: the kernel swaps a page out only if all of it was consumed by an earlier call, and
 //! what a call has consumed is handed out before the next one.
+//!
+//! Where a buffer cannot be mapped, its pages are read instead, and all of this works as well: see
+//! [`Access`].
 
+use std::fmt;
 use std::fs::File;
 use std::hint;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -102,10 +106,47 @@ impl<'a> SubBuffer<'a> {
     }
 }
 
+/// How a buffer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Through its memory mapping.
+    Mapped,
+    /// By `read(2)` and `splice(2)`, a copy of each page.
+    Read(Unmapped),
+}
+
+/// Why a buffer is not mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unmapped {
+    /// The buffer is busy: a snapshot is in use, or a snapshot trigger is armed.
+    Snapshot,
+    /// The kernel has no mapping of it: it is older than Linux 6.10 or has no MMU, or the buffer is
+    /// on memory reserved at boot.
+    NotMappable,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Mapped => "mapped",
+            Access::Read(Unmapped::Snapshot) => {
+                "read, not mapped: a snapshot is in use, or a snapshot trigger is armed"
+            }
+            Access::Read(Unmapped::NotMappable) => {
+                "read, not mapped: the kernel is older than Linux 6.10, or the buffer is on memory \
+                 reserved at boot"
+            }
+        })
+    }
+}
+
 /// The ring buffer of one CPU, followed.
 #[derive(Debug)]
 pub struct CpuBuffer {
     source: Source,
+    access: Access,
     cursor: Cursor,
     losses: Losses,
     /// The counters when it was opened.
@@ -126,15 +167,29 @@ pub struct CpuBuffer {
 }
 
 impl CpuBuffer {
-    /// Maps the ring buffer of a CPU.
+    /// Opens the ring buffer of a CPU: maps it, or if that cannot be, reads it.
+    /// [`access`](Self::access) says which.
     ///
     /// No other `CpuBuffer` can have it, in this process or another: a lock on the file sees to that.
     ///
     /// # Errors
     ///
-    /// Those of [`Mapping::open`].
+    /// Those of [`Mapping::open`] except [`Error::NotMappable`] and [`Error::SnapshotBusy`];
+    /// [`Error::NoCpu`] if the CPU was never online.
     pub fn open(instance: &Instance, cpu: u32) -> Result<Self> {
-        Self::new(Mapping::open(instance, cpu)?)
+        let why = match Mapping::open(instance, cpu) {
+            Ok(mapping) => return Self::new(mapping),
+            Err(Error::SnapshotBusy(_)) => Unmapped::Snapshot,
+            Err(Error::NotMappable { path, .. }) => {
+                // A CPU that was never online has no buffer, which is EINVAL.
+                if !instance.cpus()?.contains(&cpu) {
+                    return Err(Error::NoCpu { cpu, path });
+                }
+                Unmapped::NotMappable
+            }
+            Err(e) => return Err(e),
+        };
+        Self::from_source(Source::read(instance, cpu)?, Access::Read(why))
     }
 
     /// Follows a mapping from where its reader is.
@@ -143,16 +198,17 @@ impl CpuBuffer {
     ///
     /// Those of [`Mapping::reader`].
     pub fn new(mapping: Mapping) -> Result<Self> {
-        Self::from_source(Source::Mapped(mapping))
+        Self::from_source(Source::Mapped(mapping), Access::Mapped)
     }
 
-    pub(crate) fn from_source(mut source: Source) -> Result<Self> {
+    pub(crate) fn from_source(mut source: Source, access: Access) -> Result<Self> {
         let start = source.meta();
         let page = source.page()?;
         Ok(CpuBuffer {
             cursor: Cursor::new(&page),
             told: page.loss().is_some(),
             source,
+            access,
             losses: Losses::new(start.overrun),
             start,
             swap: None,
@@ -439,12 +495,18 @@ impl CpuBuffer {
         self.source.wait(limit)
     }
 
+    /// How the buffer is read.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
     /// The sizes of the buffer.
     pub fn geometry(&self) -> Geometry {
         self.source.geometry()
     }
 
-    /// The kernel's counters, as of the last [`get_reader`](Self::get_reader).
+    /// The kernel's counters, as of the last [`get_reader`](Self::get_reader). A buffer that is not
+    /// mapped has those of its `stats` file, as of the last time that nothing was there to read.
     pub fn meta(&self) -> Meta {
         self.source.meta()
     }
@@ -458,7 +520,8 @@ impl CpuBuffer {
         }
     }
 
-    /// How often the kernel was asked: the number of `GET_READER` system calls.
+    /// How often the kernel was asked: the number of `GET_READER` system calls, or of `read(2)` and
+    /// `splice(2)`.
     pub fn calls(&self) -> u64 {
         self.calls
     }

@@ -156,7 +156,8 @@ impl Session {
         for Source { cpu, buffer, .. } in &self.sources {
             let g = buffer.geometry();
             let kib = g.subbuf_size / 1024;
-            let how = format!("{} sub-buffers of {kib} KiB each, mapped", g.nr_subbufs);
+            let count = g.nr_subbufs;
+            let how = format!("{count} sub-buffers of {kib} KiB each, {}", buffer.access());
             alike.entry(how).or_default().push(*cpu);
         }
         for (how, cpus) in alike {

@@ -301,6 +301,7 @@ fn it_is_a_file_to_wait_for() {
     let fake = Fake::new(Flavour::C, 3);
     let buffer = fake.buffer();
     assert_eq!(buffer.as_raw_fd(), buffer.as_fd().as_raw_fd());
+    assert_eq!(buffer.access(), Access::Mapped);
 }
 
 /// What a writer, an interrupt of it, or the reader does next.
