@@ -71,6 +71,7 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("ringmap needs 64-bit Linux: it reads 8-byte words of kernel memory in one load");
 
+mod access;
 pub mod account;
 pub mod advice;
 mod builtin;
@@ -99,13 +100,16 @@ mod page;
 pub mod perfetto;
 pub mod print;
 pub mod reader;
+mod sample;
 pub mod select;
 mod source;
 pub mod stream;
+mod subbuf;
 pub mod symbols;
 pub mod text;
 pub mod tracedat;
 pub mod tracefs;
 pub mod undo;
+mod worker;
 
 pub use error::{Error, Result};

@@ -23,124 +23,22 @@
 //! Where a buffer cannot be mapped, its pages are read instead, and all of this works as well: see
 //! [`Access`].
 
-use std::fmt;
-use std::fs::File;
-use std::hint;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::thread;
-use std::time::{Duration, Instant};
+mod follow;
 
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+pub use crate::access::{Access, Unmapped};
 use crate::cursor::Cursor;
-use crate::event::Events;
 pub use crate::loss::Loss;
 use crate::loss::{Losses, Swap};
 use crate::mapping::{Geometry, Mapping, Meta};
 use crate::page::Reader;
 use crate::source::Source;
+pub use crate::subbuf::SubBuffer;
 use crate::tracefs::Instance;
 use crate::{Error, Result};
-
-/// How often [`CpuBuffer::follow`] looks at a page that does not change before it waits: some ten
-/// microseconds.
-const LOOKS: u32 = 1000;
-
-/// The shortest and the longest of its waits. While little comes each is twice the one before.
-const SHORT: Duration = Duration::from_micros(50);
-const LONG: Duration = Duration::from_millis(20);
-
-/// How much of a wait is spent asleep if little has ended the one before, so that what the waits
-/// themselves cause (they are traced like others) does not keep it busy.
-const REST: Duration = Duration::from_millis(2);
-
-/// New data of one sub-buffer. It is the mapping itself, not a copy, and it must be gone before the
-/// next [`CpuBuffer::get_reader`].
-#[derive(Debug, Clone, Copy)]
-pub struct SubBuffer<'a> {
-    id: u32,
-    loss: Option<Loss>,
-    swapped: bool,
-    time: u64,
-    bytes: &'a [u8],
-}
-
-impl<'a> SubBuffer<'a> {
-    #[cfg(test)]
-    pub(crate) fn fake(bytes: &'a [u8], time: u64, loss: Option<Loss>) -> Self {
-        SubBuffer {
-            id: 0,
-            loss,
-            swapped: true,
-            time,
-            bytes,
-        }
-    }
-
-    /// Which sub-buffer it is: 0 to the number of sub-buffers.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// Events that were lost between this data and what came before it.
-    pub fn loss(&self) -> Option<Loss> {
-        self.loss
-    }
-
-    /// The time that the events' deltas count from: that of the page, or of the event before.
-    pub fn time(&self) -> u64 {
-        self.time
-    }
-
-    /// Whether this is the beginning of a page, and not the continuation of one.
-    pub fn is_new_page(&self) -> bool {
-        self.swapped
-    }
-
-    /// The data: records as [`Events`] walks them. May be empty on a new page.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// The events in it.
-    pub fn events(&self) -> Events<'a> {
-        Events::new(self.bytes, self.time)
-    }
-}
-
-/// How a buffer is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Access {
-    /// Through its memory mapping.
-    Mapped,
-    /// By `read(2)` and `splice(2)`, a copy of each page.
-    Read(Unmapped),
-}
-
-/// Why a buffer is not mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unmapped {
-    /// The buffer is busy: a snapshot is in use, or a snapshot trigger is armed.
-    Snapshot,
-    /// The kernel has no mapping of it: it is older than Linux 6.10 or has no MMU, or the buffer is
-    /// on memory reserved at boot.
-    NotMappable,
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Access::Mapped => "mapped",
-            Access::Read(Unmapped::Snapshot) => {
-                "read, not mapped: a snapshot is in use, or a snapshot trigger is armed"
-            }
-            Access::Read(Unmapped::NotMappable) => {
-                "read, not mapped: the kernel is older than Linux 6.10, or the buffer is on memory \
-                 reserved at boot"
-            }
-        })
-    }
-}
 
 /// The ring buffer of one CPU, followed.
 #[derive(Debug)]
@@ -216,7 +114,7 @@ impl CpuBuffer {
             calls: 0,
             waits: 0,
             followed: 0,
-            pause: SHORT,
+            pause: follow::SHORT,
             woken: false,
         })
     }
@@ -234,107 +132,6 @@ impl CpuBuffer {
             self.call(false)?;
         }
         self.take(|page| page.read)
-    }
-
-    /// Hands out what the writer has committed to the mapped page since. Neither waits nor makes a
-    /// system call. `None` means that there is nothing: then [`advance`](Self::advance), and if still
-    /// there is nothing, wait until the file is readable ([`AsFd`], [`AsRawFd`]).
-    ///
-    /// The kernel calls the file readable when the buffer is filled to the instance's
-    /// `buffer_percent`; with 0, at the first event.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Mapping::reader`].
-    pub fn try_follow(&mut self) -> Result<Option<SubBuffer<'_>>> {
-        self.take(|page| page.data.len())
-    }
-
-    /// Whether all that is on the page was handed out, and nothing will be added to it, so that only
-    /// [`advance`](Self::advance) can bring more. Makes no system call.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Mapping::reader`].
-    pub fn needs_kernel(&mut self) -> Result<bool> {
-        let page = self.source.page()?;
-        Ok(self.cursor.has_all(&page) && is_over(&page))
-    }
-
-    /// Has the kernel count as read what was handed out, and if the page is complete asks for the
-    /// next one: no, one or two system calls, none of which waits. Does nothing as long as
-    /// [`try_follow`](Self::try_follow) has something to hand out.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Mapping::advance`].
-    pub fn advance(&mut self) -> Result<()> {
-        let page = self.source.page()?;
-        if !self.cursor.has_all(&page) {
-            return Ok(());
-        }
-        // What is on the page may go only if nothing can be added to it: the kernel consumes all of
-        // it, or swaps it, never both in one call.
-        let (ahead, over) = (self.cursor.is_ahead(&page), is_over(&page));
-        if ahead {
-            self.call(false)?;
-        }
-        if over {
-            self.call(false)?;
-        }
-        Ok(())
-    }
-
-    /// Follows the writer: hands out what it has committed to the mapped page since, without a system
-    /// call, and asks the kernel for the next page only when this one is complete. This is
-    /// [`try_follow`](Self::try_follow), [`advance`](Self::advance) and [`wait`](Self::wait) in turn.
-    ///
-    /// While nothing comes it looks again for some microseconds, then waits until the buffer is filled
-    /// to `buffer_percent`, at most 20 milliseconds, and asks the kernel as well: the writer may be on
-    /// another page, and others should see what was read. With a `buffer_percent` of 0 the first event
-    /// after a quiet time is handed out at once, and those that follow after 2 milliseconds at most.
-    /// `None` means that nothing came in all that time.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Mapping::get_reader`] and [`wait`](Self::wait).
-    ///
-    /// # Examples
-    ///
-    /// The numbers of the tracepoints, as soon as they are hit, for some time:
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), ringmap::Error> {
-    /// # let instance = ringmap::tracefs::Tracefs::find()?.instance(None)?;
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let mut buffer = ringmap::reader::CpuBuffer::open(&instance, 0)?;
-    /// let start = Instant::now();
-    /// while start.elapsed() < Duration::from_secs(10) {
-    ///     if let Some(new) = buffer.follow()? {
-    ///         new.events().for_each(|event| println!("{:?}", event.id()));
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn follow(&mut self) -> Result<Option<SubBuffer<'_>>> {
-        for _ in 0..LOOKS {
-            let page = self.source.page()?;
-            if !self.cursor.has_all(&page) {
-                return self.try_follow();
-            }
-            if page.complete {
-                // If there is none yet, only the kernel will know when there is.
-                break;
-            }
-            hint::spin_loop();
-        }
-        self.advance()?;
-        if self.has_all()? {
-            self.idle()?;
-        }
-        self.try_follow()
     }
 
     /// Hands out what is left of the reader page when it is complete, so that each page comes at once
@@ -426,32 +223,6 @@ impl CpuBuffer {
             self.late = self.losses.late(told, page.overrun);
         }
         result
-    }
-
-    /// Waits for the writer, longer each time, and asks the kernel if nothing came meanwhile.
-    fn idle(&mut self) -> Result<()> {
-        let start = Instant::now();
-        let much = self.geometry().subbuf_size / 2;
-        let little = std::mem::take(&mut self.followed) < much;
-        self.pause = match little {
-            true => LONG.min(self.pause * 2),
-            false => SHORT,
-        };
-        let mut left = self.pause;
-        if little && self.woken {
-            self.waits += 1;
-            thread::sleep(REST.min(left));
-            left = left.saturating_sub(start.elapsed());
-            // What came meanwhile is on the page, or behind it.
-            self.advance()?;
-        }
-        if self.has_all()? {
-            self.woken = self.wait(left)?;
-        }
-        if self.needs_kernel()? {
-            self.advance()?;
-        }
-        Ok(())
     }
 
     /// Hands out what is new on the reader page, up to the byte that `end` chooses.

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use std::thread;
+use std::time::Instant;
+
+use super::follow::{LONG, REST};
 use super::*;
 use crate::account::{Books, Tally};
 use crate::event::Event;

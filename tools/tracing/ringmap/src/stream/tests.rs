@@ -2,51 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use super::*;
 use crate::account::Books;
 use crate::fake::{Fake, Flavour, ID, Ring};
 use crate::format::tests::format;
-
-#[test]
-fn an_event_as_a_line() {
-    let mut formats = Formats::default();
-    formats.insert(format(
-        "x",
-        3,
-        "\tfield:u8 c;\toffset:8;\tsize:1;\tsigned:0;\n",
-    ));
-    let mut event = Event {
-        time: 12_345_678_901,
-        payload: &[3, 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0],
-    };
-    let mut options = Options {
-        clock_is_ns: true,
-        ..Options::default()
-    };
-    let line = show(1, &event, &formats, options);
-    assert_eq!(line, "   12.345678 cpu1 x[9] c=5");
-    options.clock_is_ns = false;
-    event.payload = &[4, 0];
-    let line = show(1, &event, &formats, options);
-    assert_eq!(line, " 12345678901 cpu1 event of unknown type Some(4)");
-}
-
-#[test]
-fn samples_differ_in_type() {
-    let mut ids = Vec::new();
-    let mut samples = Samples {
-        wanted: 2,
-        lines: Vec::new(),
-        ids: &mut ids,
-    };
-    assert!(samples.want(1));
-    samples.add(1, String::new());
-    assert!(!samples.want(1));
-    assert!(samples.want(2));
-    samples.add(2, String::new());
-    assert!(!samples.want(3));
-}
+use crate::worker::PAUSE;
 
 fn worker(fake: &Fake, mode: Mode) -> Worker {
     let mut formats = Formats::default();
