@@ -193,11 +193,10 @@ impl Session {
         }
         let start = Instant::now();
         Ok(Running {
-            streams: vec![stream],
+            stream,
             start,
             looked: start,
             read_before,
-            options,
             sinks,
             session: self,
         })
@@ -319,12 +318,11 @@ fn source(instance: &Instance, cpu: u32) -> Result<Source> {
 
 /// A run that takes events.
 pub struct Running {
-    // They go first: what they read must be closed when the rest is put back.
-    streams: Vec<Stream>,
+    // It goes first: what it reads must be closed when the rest is put back.
+    stream: Stream,
     start: Instant,
     looked: Instant,
     read_before: u64,
-    options: Options,
     sinks: Sinks,
     session: Session,
 }
@@ -358,7 +356,7 @@ impl Running {
 
     /// What happened on each CPU so far.
     pub fn progress(&self) -> Vec<(u32, Progress)> {
-        self.streams.iter().flat_map(Stream::progress).collect()
+        self.stream.progress()
     }
 
     /// Events that the kernel has written and not lost since the start.
@@ -385,16 +383,12 @@ impl Running {
             for cpu in self.session.waiting.come() {
                 let mut source = source(self.session.instance(), cpu)?;
                 source.sink = (self.sinks)(cpu)?;
-                self.streams.push(Stream::start(
-                    vec![source],
-                    &self.session.formats,
-                    self.options,
-                )?);
+                self.stream.add(source)?;
                 let control = &mut self.session.control;
                 control.set_untraced_pids(&threads(std::process::id())?)?;
             }
         }
-        let mut over = stop.came() || self.streams.iter().any(Stream::failed);
+        let mut over = stop.came() || self.stream.failed();
         if let Some(command) = &mut self.session.command {
             over |= command.ended()?.is_some();
             if let Some(signal) = stop.take_own() {
@@ -417,10 +411,7 @@ impl Running {
         if stopped {
             session.control.set_tracing_on(false)?;
         }
-        let mut summaries = Vec::new();
-        for stream in self.streams {
-            summaries.extend(stream.finish(stopped)?);
-        }
+        let mut summaries = self.stream.finish(stopped)?;
         summaries.sort_by_key(|summary| summary.cpu);
         let mut cpus = Vec::new();
         for summary in summaries {
