@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Follows the ring buffers of all CPUs in one thread, with tokio: an asynchronous task for each.
 //!

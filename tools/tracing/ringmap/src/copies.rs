@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Pages of a buffer that cannot be mapped, by `read(2)` and `splice(2)` of `trace_pipe_raw`.
 //!

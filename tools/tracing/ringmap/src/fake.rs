@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! A kernel for tests: a ring buffer in a memfd, laid out as the mapping is, with nested writers that
 //! overwrite, and with `GET_READER`. It follows `kernel/trace/ring_buffer.c`, one sub-buffer after

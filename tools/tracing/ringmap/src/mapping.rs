@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! The mapping itself: two VMAs and one ioctl. All `unsafe` code of the crate is here.
 //!

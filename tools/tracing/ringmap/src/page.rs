@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! One sub-buffer as the kernel lays it out: header, data, and behind the data the number of the
 //! events that were lost before it.

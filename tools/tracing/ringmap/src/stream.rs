@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Streaming from several CPUs at once: one thread each, counters that can be read at any time, now
 //! and then a decoded event, and for those who want it all of the data.

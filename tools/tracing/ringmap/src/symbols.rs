@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Names for addresses of the kernel: functions from `/proc/kallsyms`, strings from
 //! `printk_formats`.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Files that `trace-cmd report` and kernelshark open: `trace.dat`, version 7 or 6.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! The command on a directory that looks like tracefs: what it says, how it ends, and that it leaves
 //! everything as it was.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! The texts of real events: format files of Linux 7.3 on x86-64, the bytes that the kernel wrote,
 //! and what its `trace` file has for them (but for hashed addresses, and where said otherwise).

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Proves, on the running kernel, that what is read ahead of the kernel comes exactly once.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! The events that Perfetto has a message for, and the numbers of their fields. All others are
 //! generic events there, which it shows, but makes nothing of.

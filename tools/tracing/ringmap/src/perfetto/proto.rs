@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Protocol buffers, as far as a trace needs them: numbers, texts, messages in messages.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! `trace_printk()`: a format of the kernel, and arguments as `vbin_printf()` packs them.
 

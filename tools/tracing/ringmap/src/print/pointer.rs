@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! What the kernel's `%p` does beyond addresses: symbols, hardware and network addresses, UUIDs.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! What a `print fmt:` line becomes: pieces of text, and trees of what is to be computed.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Moves the data of the CPUs into the one file, a piece at a time. What was moved is freed in the
 //! file of the CPU (a hole), so that all of it is nowhere needed twice.

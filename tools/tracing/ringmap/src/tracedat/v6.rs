@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Version 6: trace-cmd.dat.v6(5), for programs that do not know the next one.
 //!

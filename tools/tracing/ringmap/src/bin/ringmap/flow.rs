@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Events on their way to standard output: from the threads of all CPUs, through the merge by time, to
 //! a thread that prints.

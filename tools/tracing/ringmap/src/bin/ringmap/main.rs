@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! The command `ringmap`: a thin layer over the library of the same name.
 
@@ -11,7 +11,6 @@ mod hint;
 mod launch;
 mod list;
 mod pages;
-mod print_events;
 mod record;
 mod report;
 mod run;
@@ -20,6 +19,7 @@ mod session;
 mod signals;
 mod stat;
 mod status;
+mod stream;
 mod table;
 mod top;
 
@@ -64,7 +64,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     match command {
         Command::Top(args) => top::top(args, &stop),
-        Command::Stream(args) => print_events::stream(args, &stop),
+        Command::Stream(args) => stream::stream(args, &stop),
         Command::Record(args) => record::record(args, &stop),
         Command::Restore(args) => record::restore(args).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::stat(args, &stop).map(|()| ExitCode::SUCCESS),

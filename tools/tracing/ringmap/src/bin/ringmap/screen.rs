@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! Where tables are shown: in the terminal, each in the place of the one before, or one after the
 //! other.

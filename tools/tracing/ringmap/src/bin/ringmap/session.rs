@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-or-later
 
 //! A run that takes events: prepared, started, watched, ended. Whatever it changes is put back, also
 //! if it fails on the way.
