@@ -35,10 +35,12 @@ show() {
 }
 
 show doctor
-# What follows tells whether all is well.
-show stream -q -e sched:sched_switch -e irq --events 100 | head -n 12
+show stream -q -e sched:sched_switch -e irq --events 100 >/tmp/events
+head -n 12 /tmp/events
 show top -e sched -e irq -e raw_syscalls --buffer-kb 4096 --interval "$((seconds / 2))" --count 2
 status=$?
+# More than what was typed.
+[ "$(wc -l </tmp/events)" -gt 1 ] || status=1
 
 # shellcheck disable=SC2086 # One word for each worker.
 kill $workers
