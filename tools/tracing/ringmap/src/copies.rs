@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::io::{self as raw, Errno};
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 use crate::exclusive::Lease;
 use crate::mapping::{self, Geometry, Meta};
@@ -118,14 +118,10 @@ impl Copies {
     pub(crate) fn next_whole(&mut self) -> Result<()> {
         let size = self.geometry.subbuf_size;
         let fail = |e: Errno, path: &Path| Error::io("splice from", path, e.into());
+        // One page, however large, is one buffer of a pipe.
         let pipe = match self.pipe.take() {
             Some(pipe) => pipe,
-            None => {
-                let pipe = pipe_with(PipeFlags::CLOEXEC).map_err(|e| fail(e, &self.path))?;
-                // One page, however large, is one buffer of the pipe.
-                let _ = fcntl_setpipe_size(&pipe.1, size);
-                pipe
-            }
+            None => pipe_with(PipeFlags::CLOEXEC).map_err(|e| fail(e, &self.path))?,
         };
         let (from, to) = &pipe;
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;

@@ -166,3 +166,22 @@ fn books_close() {
         );
     }
 }
+
+#[test]
+fn a_reset_begins_a_new_account() {
+    let (mut kernel, mut buffer) = Kernel::new();
+    kernel.page(100, full(), 16, 0);
+    kernel.page(200, full(), 16, 70);
+    while buffer.get_reader().unwrap().is_some() {}
+    (kernel.written, kernel.overrun) = (0, 0);
+    kernel.stats();
+    buffer.reset().unwrap();
+    assert_eq!(buffer.start(), Meta::default());
+    assert!(kernel.dir.path().join("per_cpu/cpu0/trace").exists());
+
+    kernel.page(300, full(), 16, 8);
+    let page = buffer.get_reader().unwrap().unwrap();
+    assert_eq!((page.time(), page.loss()), (300, Some(Loss::Inferred(8))));
+    assert!(buffer.get_reader().unwrap().is_none());
+    assert_eq!(buffer.unreported(), None);
+}
