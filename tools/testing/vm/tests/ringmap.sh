@@ -74,7 +74,7 @@ for impl in rust c; do
 	VM_CMD='ringmap-selftest 50000
 		echo "@@ status $?"
 		guest.sh'
-	guest $impl ringmap SMP=2 ACCEL=mttcg TIMEOUT=400 \
+	guest $impl ringmap SMP=2 ACCEL=mttcg TIMEOUT=900 \
 		FILES="$ringmap $ringmap-selftest $TOP/tools/tracing/ringmap/tests/guest.sh"
 	sed '/^@@ status/,$d' "$scratch/out" >"$scratch/selftest"
 	import_tap "$impl: selftest" "$scratch/selftest" \

@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_note_that_was_cut_off_is_none() {
-        let undo = Undo::read(&b"remove\0/x/y\0\0write\0/x/z\012"[..]).unwrap();
+        let undo = Undo::read(&b"remove\0/x/y\0\0write\0/x/z\x0012"[..]).unwrap();
         assert_eq!(
             undo.steps(),
             [Step::Remove {

@@ -179,7 +179,7 @@ run ringmap list 'sched:sched_sw*'
 check 'list' grep -qx sched:sched_switch $data
 
 instance idle
-start time -f '%U %S %e' -o /tmp/time ringmap stream --live --instance idle --seconds 3
+start time -f '%U %S %e' -o /tmp/time ringmap stream --live --instance idle --seconds 8
 await '^cpu 0-1: .* mapped'
 numbers 0 1 1
 end
@@ -205,7 +205,7 @@ check 'and is as it was behind --reset, too' [ "$status $(settings "$i")" = "0 $
 
 instance stat
 start ringmap stat --instance stat --interval 0.1
-usleep 500000
+until_so grep -q '^total' $data
 numbers 1 1 100
 kill -INT $pid
 end
@@ -232,15 +232,14 @@ end
 check 'losses without a number are counted' passed '^accounting: .* 2100 written: ok$'
 check 'and there were some' said 'lost on cpu0: try --buffer-kb'
 check 'and are told among the events' grep -q 'LOST [0-9]* EVENTS' $data
-start ringmap stream -q --fail-on-loss --instance tight --reset --buffer-kb 8 --subbuf-kb 4
-usleep 500000
+start ringmap stream --fail-on-loss --instance tight --reset --buffer-kb 8 --subbuf-kb 4
+await '^cpu 0-1: .* mapped'
 kill -STOP $pid
 tight 0 1 2000
 kill -CONT $pid
-usleep 200000
 kill -INT $pid
 end
-check '--fail-on-loss' ended 4
+check '--fail-on-loss' ended 4 '^accounting: .* ok$'
 
 instance record
 start ringmap record --instance record --reset --buffer-kb 8 --subbuf-kb 4 --output /tmp/small
@@ -310,8 +309,11 @@ await '^cpu 0-1: .* mapped'
 busy=$pid
 run ringmap stream --instance busy --buffer-kb 640000
 check 'a size that cannot change: why' failed 'cannot change while it is mapped'
-run ringmap stream --instance busy
-check 'a second reader is refused' failed 'cpu0 is being read by another ringmap'
+# A kernel without file locks cannot know.
+if [ -e /proc/locks ]; then
+	run ringmap stream --instance busy
+	check 'a second reader is refused' failed 'cpu0 is being read by another ringmap'
+fi
 kill -INT "$busy"
 wait "$busy"
 # Armed, and never hit: each snapshot would take the events away.
