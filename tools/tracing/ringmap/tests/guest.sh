@@ -265,6 +265,9 @@ numbers 1 1 2000
 end
 check 'record ends after so many events' passed '^accounting: 6000 read + 0 lost, 6000 written: ok$' \
 	'sub-buffers of 64 KiB'
+run ringmap record --dat 6 -e sched --output /tmp/own --seconds 0.5
+check 'the statistics of an instance of its own are in the file' \
+	grep -aq '^read events: [1-9]' /tmp/own
 run ringmap record --instance record --output /tmp/large --seconds 0.1
 check 'a file that exists stays' failed '/tmp/large: exists already.*--force'
 run ringmap record -e sched --output /tmp/pftrace --perfetto -- sh -c 'exit 3'

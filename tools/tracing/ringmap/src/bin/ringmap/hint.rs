@@ -12,7 +12,9 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         Error::NoInstance { .. } => "or leave out --instance to have one made",
         Error::Output { .. } => "choose another file with --output",
-        Error::DiskFull { .. } => "'ringmap restore' completes the file when there is room",
+        Error::DiskFull { .. } => {
+            "if FILE.cpuN are left, 'ringmap restore FILE' completes it when there is room"
+        }
         Error::Exists(_) => "--force replaces it",
         Error::Unfinished(_) => "'ringmap restore' does so, --force replaces it",
         Error::NoEvent { near, .. } if near.0.is_empty() => "'ringmap list' shows all",

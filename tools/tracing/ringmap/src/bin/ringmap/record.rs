@@ -119,8 +119,11 @@ pub fn record(args: &RecordArgs, stop: &Stop) -> Result<ExitCode> {
         // Where the line was.
         eprint!("\r\x1b[K");
     }
-    let (outcome, command) = running.finish(true);
-    let result = finish(recording, &output, &formats).and_then(|size| {
+    // The file gets what the instance says at the end.
+    let ended = running.finish(true);
+    let size = finish(recording, &output, &formats);
+    let (outcome, command) = ended.close();
+    let result = size.and_then(|size| {
         let outcome = outcome?;
         shown?;
         let status = tell(&outcome, &args.run, &formats, false)?;

@@ -398,37 +398,65 @@ impl Running {
         Ok(over)
     }
 
-    /// Ends it and puts everything back. If tracing is `stopped` before, what is left is read. The
-    /// command may still run.
-    pub fn finish(mut self, stopped: bool) -> (Result<Outcome>, Option<Launched>) {
-        let command = self.session.command.take();
-        (self.close(stopped), command)
-    }
-
-    fn close(self, stopped: bool) -> Result<Outcome> {
+    /// Ends it. If tracing is `stopped` before, what is left is read.
+    pub fn finish(self, stopped: bool) -> Ended {
         let elapsed = self.elapsed();
-        let mut session = self.session;
-        if stopped {
-            session.control.set_tracing_on(false)?;
-        }
-        let mut summaries = self.stream.finish(stopped)?;
-        summaries.sort_by_key(|summary| summary.cpu);
-        let mut cpus = Vec::new();
-        for summary in summaries {
-            let instance = session.instance();
-            let stats = stopped.then(|| instance.stats(summary.cpu)).transpose()?;
-            let books = Books::new(&summary, stats);
-            cpus.push(Cpu {
-                buffer_kb: instance.buffer_size(summary.cpu)? / 1024,
-                summary,
-                books,
-            });
-        }
+        let Running {
+            stream,
+            sinks,
+            session,
+            ..
+        } = self;
         // What makes the sinks may have them open.
-        drop(self.sinks);
-        session.control.finish()?;
-        drop(session.guard);
-        Ok(Outcome { cpus, elapsed })
+        drop(sinks);
+        let (mut control, guard) = (session.control, session.guard);
+        let outcome = finish(stream, &mut control, stopped);
+        Ended {
+            outcome: outcome.map(|cpus| Outcome { cpus, elapsed }),
+            command: session.command,
+            control,
+            guard,
+        }
+    }
+}
+
+fn finish(stream: Stream, control: &mut Control, stopped: bool) -> Result<Vec<Cpu>> {
+    if stopped {
+        control.set_tracing_on(false)?;
+    }
+    let mut summaries = stream.finish(stopped)?;
+    summaries.sort_by_key(|summary| summary.cpu);
+    let mut cpus = Vec::new();
+    for summary in summaries {
+        let instance = control.instance();
+        let stats = stopped.then(|| instance.stats(summary.cpu)).transpose()?;
+        cpus.push(Cpu {
+            books: Books::new(&summary, stats),
+            buffer_kb: instance.buffer_size(summary.cpu)? / 1024,
+            summary,
+        });
+    }
+    Ok(cpus)
+}
+
+/// A run that has ended. The instance is still as it was then.
+pub struct Ended {
+    outcome: Result<Outcome>,
+    command: Option<Launched>,
+    // In this order.
+    control: Control,
+    guard: Guard,
+}
+
+impl Ended {
+    /// Puts everything back. The command may still run.
+    pub fn close(self) -> (Result<Outcome>, Option<Launched>) {
+        let undone = self.control.finish();
+        drop(self.guard);
+        let outcome = self
+            .outcome
+            .and_then(|outcome| Ok(undone.map(|()| outcome)?));
+        (outcome, self.command)
     }
 }
 

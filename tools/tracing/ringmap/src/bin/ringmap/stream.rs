@@ -53,7 +53,7 @@ pub fn stream(args: &StreamArgs, stop: &Stop) -> Result<ExitCode> {
             Ok(flow.broken())
         },
     );
-    let (outcome, command) = running.finish(!args.no_stop);
+    let (outcome, command) = running.finish(!args.no_stop).close();
     flow.end();
     let printed = thread.join();
     let printed = printed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -58,7 +58,7 @@ pub fn top(args: &TopArgs, stop: &Stop) -> Result<ExitCode> {
     )?;
     let shown = show(args, &mut running, &ids, stop);
     let elapsed = running.elapsed();
-    let (outcome, command) = running.finish(true);
+    let (outcome, command) = running.finish(true).close();
     let result = outcome.and_then(|outcome| {
         shown?;
         let report = Report::of(&outcome);
