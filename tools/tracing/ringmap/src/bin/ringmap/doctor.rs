@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 
 use crate::cli::DoctorArgs;
-use crate::session;
+use crate::{own, session};
 use ringmap::cpulist;
 use ringmap::kernel::Implementation;
 use ringmap::reader::CpuBuffer;
@@ -21,7 +21,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     writeln!(out, "implementation: {}", Implementation::detect())?;
 
     let (guard, undo) = crate::guard::Guard::start();
-    let control = session::own(&tracefs, undo)?;
+    let control = own::make(&tracefs, undo)?;
     let instance = control.instance();
     let (online, possible) = (instance.cpus()?, instance.possible_cpus()?);
     let (online_list, possible_list) = (cpulist::format(&online), cpulist::format(&possible));

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::session::Running;
+use crate::running::Running;
 use ringmap::event::Event;
 use ringmap::merge::{Item, Limits, Merge};
 use ringmap::reader::Loss;

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::session::Outcome;
+use crate::running::Outcome;
 use ringmap::account::{Books, Problem, Tally};
 use ringmap::format::Formats;
 use ringmap::stream::{Progress, Summary};
@@ -238,4 +238,35 @@ fn line(name: &str, tally: &Tally, calls: u64) -> String {
         lost(tally.lost, tally.unknown_losses),
         tally.subbufs,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_of_a_cpu_that_came_later() {
+        let progress = |events, bytes| {
+            let mut progress = Progress::default();
+            (progress.events, progress.bytes) = (events, bytes);
+            progress
+        };
+        let mut interval = Interval::new();
+        let mut lines = |cpus: &[(u32, Progress)], seconds| {
+            let mut out = Vec::new();
+            let elapsed = Duration::from_secs(seconds);
+            interval.print(cpus, elapsed, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let first = lines(&[(1, progress(100, 0))], 1);
+        assert_eq!(first, "cpu1         100 events/s     0.0 MB/s  lost 0\n");
+        let mut late = progress(40, 4_000_000);
+        (late.lost, late.unknown_losses) = (7, 1);
+        let second = lines(&[(0, late), (1, progress(300, 0))], 3);
+        assert_eq!(
+            second,
+            "cpu0          20 events/s     2.0 MB/s  lost 7 + unknown\n\
+             cpu1         100 events/s     0.0 MB/s  lost 0\n"
+        );
+    }
 }

@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-//! A run that takes events: prepared, started, watched, ended. Whatever it changes is put back, also
-//! if it fails on the way.
+//! A run that takes events, until it is started. Whatever it changes is put back, also if it fails on
+//! the way.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::{Choose, Target};
 use crate::guard::Guard;
 use crate::launch::{Launched, Output};
-use crate::signals::Stop;
-use ringmap::account::Books;
+use crate::own;
+use crate::running::Running;
 use ringmap::control::Control;
 use ringmap::cpulist;
 use ringmap::format::{Format, Formats};
 use ringmap::hotplug::Waiting;
 use ringmap::reader::CpuBuffer;
 use ringmap::select::{Catalog, Selector};
-use ringmap::stream::{Options, Progress, Sink, Source, Stream, Summary};
+use ringmap::stream::{Options, Sink, Source, Stream};
 use ringmap::tracefs::{Instance, Tracefs};
-use ringmap::undo::Undo;
-
-/// How soon a CPU that comes online is noticed.
-const CPUS: Duration = Duration::from_millis(200);
-
-/// What the instances of this program are called, before the number of their process.
-const OWN: &str = "ringmap-";
 
 /// Makes a sink for each CPU.
 pub type Sinks = Box<dyn FnMut(u32) -> ringmap::Result<Option<Sink>>>;
@@ -53,39 +45,16 @@ pub fn cpus(target: &Target) -> ringmap::Result<Option<Vec<u32>>> {
     target.cpus.as_deref().map(cpulist::parse).transpose()
 }
 
-/// Removes what runs that were killed have left.
-fn remove_dead(tracefs: &Tracefs) {
-    for name in tracefs.instances().unwrap_or_default() {
-        let pid = name
-            .strip_prefix(OWN)
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !lives(pid)) {
-            // One in use cannot be removed, which is as well.
-            let _ = tracefs.remove_instance(&name);
-        }
-    }
-}
-
-/// Whether that process is one of this program.
-fn lives(pid: u32) -> bool {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-    // Without /proc, nobody is known to be dead.
-    match name {
-        Ok(name) => name.starts_with("ringmap"),
-        Err(_) => !fs::exists("/proc/self").unwrap_or(false),
-    }
-}
-
 /// A run that is prepared. What was opened goes before what was made, and the process that stands by
 /// last.
 pub struct Session {
     pub tracefs: Tracefs,
     pub formats: Arc<Formats>,
     pub sources: Vec<Source>,
-    command: Option<Launched>,
-    waiting: Waiting,
-    control: Control,
-    guard: Guard,
+    pub(crate) command: Option<Launched>,
+    pub(crate) waiting: Waiting,
+    pub(crate) control: Control,
+    pub(crate) guard: Guard,
 }
 
 impl Session {
@@ -98,7 +67,7 @@ impl Session {
         output: Output,
     ) -> Result<Self> {
         let tracefs = tracefs(target.tracefs.as_ref())?;
-        remove_dead(&tracefs);
+        own::remove_dead(&tracefs);
         // Fails before anything is changed.
         let borrowed = match &target.instance {
             Some(name) => Some(instance(&tracefs, Some(name))?),
@@ -107,7 +76,7 @@ impl Session {
         let (guard, undo) = Guard::start();
         let mut control = match borrowed {
             Some(instance) => Control::borrow(instance, undo),
-            None => own(&tracefs, undo)?,
+            None => own::make(&tracefs, undo)?,
         };
         set_up(&tracefs, &mut control, choose)?;
 
@@ -191,24 +160,8 @@ impl Session {
         if let Some(command) = &mut self.command {
             command.resume()?;
         }
-        let start = Instant::now();
-        Ok(Running {
-            stream,
-            start,
-            looked: start,
-            read_before,
-            sinks,
-            session: self,
-        })
+        Ok(Running::new(self, stream, sinks, read_before))
     }
-}
-
-/// Makes an instance of this process.
-pub fn own(tracefs: &Tracefs, undo: Undo) -> ringmap::Result<Control> {
-    let name = format!("{OWN}{}", std::process::id());
-    // That of a dead process with the same number.
-    let _ = tracefs.remove_instance(&name);
-    Control::make(tracefs, &name, undo)
 }
 
 /// Sizes and clock.
@@ -255,7 +208,7 @@ fn set_up(tracefs: &Tracefs, control: &mut Control, choose: &Choose) -> Result<(
 }
 
 /// The threads of a process, or of a thread.
-fn threads(pid: u32) -> Result<Vec<u32>> {
+pub fn threads(pid: u32) -> Result<Vec<u32>> {
     let list = match fs::read_dir(format!("/proc/{pid}/task")) {
         Ok(list) => list,
         Err(e)
@@ -308,7 +261,7 @@ fn formats(tracefs: &Tracefs, control: &Control) -> Result<Formats> {
     Ok(formats)
 }
 
-fn source(instance: &Instance, cpu: u32) -> Result<Source> {
+pub fn source(instance: &Instance, cpu: u32) -> Result<Source> {
     Ok(Source {
         cpu,
         buffer: CpuBuffer::open(instance, cpu)?,
@@ -316,161 +269,9 @@ fn source(instance: &Instance, cpu: u32) -> Result<Source> {
     })
 }
 
-/// A run that takes events.
-pub struct Running {
-    // It goes first: what it reads must be closed when the rest is put back.
-    stream: Stream,
-    start: Instant,
-    looked: Instant,
-    read_before: u64,
-    sinks: Sinks,
-    session: Session,
-}
-
-/// What a run has left.
-pub struct Outcome {
-    pub cpus: Vec<Cpu>,
-    pub elapsed: Duration,
-}
-
-/// What is known of a CPU at the end.
-pub struct Cpu {
-    pub summary: Summary,
-    pub books: Books,
-    /// The size of its buffer.
-    pub buffer_kb: u64,
-}
-
-impl Running {
-    pub fn elapsed(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    pub fn formats(&self) -> &Formats {
-        &self.session.formats
-    }
-
-    pub fn instance(&self) -> &Instance {
-        self.session.instance()
-    }
-
-    /// What happened on each CPU so far.
-    pub fn progress(&self) -> Vec<(u32, Progress)> {
-        self.stream.progress()
-    }
-
-    /// Events that the kernel has written and not lost since the start.
-    pub fn written(&self) -> u64 {
-        let instance = self.instance();
-        let cpus = self.progress();
-        let stats = cpus.iter().filter_map(|(cpu, _)| instance.stats(*cpu).ok());
-        let sum: u64 = stats.map(|stats| stats.read + stats.entries).sum();
-        sum.saturating_sub(self.read_before)
-    }
-
-    /// Has the command end as with Ctrl-C.
-    pub fn interrupt(&self) {
-        if let Some(command) = &self.session.command {
-            command.signal(rustix::process::Signal::INT);
-        }
-    }
-
-    /// Looks after the CPUs and the command. Returns whether the run is over: a signal came, the
-    /// command has ended, or a thread failed.
-    pub fn over(&mut self, stop: &Stop) -> Result<bool> {
-        if self.looked.elapsed() >= CPUS {
-            self.looked = Instant::now();
-            for cpu in self.session.waiting.come() {
-                let mut source = source(self.session.instance(), cpu)?;
-                source.sink = (self.sinks)(cpu)?;
-                self.stream.add(source)?;
-                let control = &mut self.session.control;
-                control.set_untraced_pids(&threads(std::process::id())?)?;
-            }
-        }
-        let mut over = stop.came() || self.stream.failed();
-        if let Some(command) = &mut self.session.command {
-            over |= command.ended()?.is_some();
-            if let Some(signal) = stop.take_own() {
-                command.signal(signal);
-            }
-        }
-        Ok(over)
-    }
-
-    /// Ends it. If tracing is `stopped` before, what is left is read.
-    pub fn finish(self, stopped: bool) -> Ended {
-        let elapsed = self.elapsed();
-        let Running {
-            stream,
-            sinks,
-            session,
-            ..
-        } = self;
-        // What makes the sinks may have them open.
-        drop(sinks);
-        let (mut control, guard) = (session.control, session.guard);
-        let outcome = finish(stream, &mut control, stopped);
-        Ended {
-            outcome: outcome.map(|cpus| Outcome { cpus, elapsed }),
-            command: session.command,
-            control,
-            guard,
-        }
-    }
-}
-
-fn finish(stream: Stream, control: &mut Control, stopped: bool) -> Result<Vec<Cpu>> {
-    if stopped {
-        control.set_tracing_on(false)?;
-    }
-    let mut summaries = stream.finish(stopped)?;
-    summaries.sort_by_key(|summary| summary.cpu);
-    let mut cpus = Vec::new();
-    for summary in summaries {
-        let instance = control.instance();
-        let stats = stopped.then(|| instance.stats(summary.cpu)).transpose()?;
-        cpus.push(Cpu {
-            books: Books::new(&summary, stats),
-            buffer_kb: instance.buffer_size(summary.cpu)? / 1024,
-            summary,
-        });
-    }
-    Ok(cpus)
-}
-
-/// A run that has ended. The instance is still as it was then.
-pub struct Ended {
-    outcome: Result<Outcome>,
-    command: Option<Launched>,
-    // In this order.
-    control: Control,
-    guard: Guard,
-}
-
-impl Ended {
-    /// Puts everything back. The command may still run.
-    pub fn close(self) -> (Result<Outcome>, Option<Launched>) {
-        let undone = self.control.finish();
-        drop(self.guard);
-        let outcome = self
-            .outcome
-            .and_then(|outcome| Ok(undone.map(|()| outcome)?));
-        (outcome, self.command)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn this_process_lives() {
-        assert!(lives(std::process::id()));
-        assert!(!lives(1 << 22));
-        // Another program has got the number.
-        assert!(!lives(1));
-    }
 
     #[test]
     fn all_threads_of_a_process() {
@@ -480,20 +281,5 @@ mod tests {
         drop(done);
         let _ = thread.join();
         assert!(threads(1 << 22).is_err());
-    }
-
-    #[test]
-    fn the_dead_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("trace_clock"), "[local]").unwrap();
-        let own = format!("{OWN}{}", std::process::id());
-        for name in ["ringmap-4194304", "ringmap-x", "ringmap-", "theirs", &own] {
-            fs::create_dir_all(dir.path().join("instances").join(name)).unwrap();
-        }
-        let tracefs = Tracefs::at(dir.path()).unwrap();
-        remove_dead(&tracefs);
-        let mut left = vec!["ringmap-", "ringmap-x", "theirs", &own];
-        left.sort_unstable();
-        assert_eq!(tracefs.instances().unwrap(), left);
     }
 }
