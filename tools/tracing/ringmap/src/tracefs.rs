@@ -137,9 +137,18 @@ pub struct Stats {
 impl Stats {
     /// Parses the file.
     fn parse(text: &str) -> Option<Self> {
-        let field = |name| {
+        let field = |name| -> Option<u64> {
             let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-            lines.find(|(key, _)| *key == name)?.1.trim().parse().ok()
+            let value = lines.find(|(key, _)| *key == name)?.1.trim();
+            // Differences of counters that are read one after the other: for a moment below 0, which
+            // some are shown as, and some as a number near the largest.
+            let number = value.parse::<i128>().ok()?;
+            Some(
+                u64::try_from(number)
+                    .ok()
+                    .filter(|n| *n <= i64::MAX as u64)
+                    .unwrap_or(0),
+            )
         };
         Some(Stats {
             entries: field("entries")?,
@@ -385,6 +394,10 @@ pub(crate) mod tests {
         assert_eq!((stats.entries, stats.overrun, stats.read), (1, 2, 5));
         assert_eq!((stats.commit_overrun, stats.dropped), (3, 4));
         assert!(Stats::parse("entries: 1\n").is_none());
+        let below = text.replace("entries: 1", "entries: 18446744073709551615");
+        let below = Stats::parse(&below.replace("bytes: 9", "bytes: -48")).unwrap();
+        assert_eq!((below.entries, below.bytes, below.read), (0, 0, 5));
+        assert!(Stats::parse(&text.replace("bytes: 9", "bytes: x")).is_none());
         assert_eq!(parse_now(text), Some(12_000_004_000));
         assert_eq!(parse_now("now ts: 77\n"), Some(77));
         assert_eq!(parse_now("now ts: x\n"), None);

@@ -33,7 +33,7 @@ const FULL: usize = 2 * LIMITS.events;
 /// How many are taken out at a time.
 const BATCH: usize = 4096;
 
-/// How soon the printer looks if nobody wakes it.
+/// How soon the printer looks again at what may not be printed yet.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long an event may take from its time to where a reader sees it, in nanoseconds. It is longer
@@ -87,8 +87,9 @@ impl Flow {
                 state = woken.unwrap_or_else(PoisonError::into_inner);
             }
             if !state.broken {
+                let first = state.merge.is_empty();
                 state.merge.push_page(cpu, page);
-                if flow.hurry || state.merge.len() >= BATCH {
+                if first || flow.hurry || state.merge.len() >= BATCH {
                     flow.came.notify_one();
                 }
             }
@@ -180,8 +181,14 @@ impl Flow {
         if state.over {
             return false;
         }
-        let woken = self.came.wait_timeout(state, LOOK);
-        drop(woken.unwrap_or_else(PoisonError::into_inner));
+        if state.merge.is_empty() {
+            // Whoever brings the first, or the end, wakes it.
+            let woken = self.came.wait(state);
+            drop(woken.unwrap_or_else(PoisonError::into_inner));
+        } else {
+            let woken = self.came.wait_timeout(state, LOOK);
+            drop(woken.unwrap_or_else(PoisonError::into_inner));
+        }
         true
     }
 }
