@@ -36,10 +36,8 @@ pub fn open(target: &Target, choose: &Choose, run: &Run, output: Output) -> Resu
              all), or an instance that has some with --instance",
         );
     }
-    let session = Session::open(target, choose, &choose.selectors, output)?;
-    if !run.quiet {
-        session.tell(&mut io::stderr())?;
-    }
+    let mut session = Session::open(target, choose, &choose.selectors, output)?;
+    session.says = !run.quiet;
     Ok(session)
 }
 

@@ -51,6 +51,8 @@ pub struct Session {
     pub tracefs: Tracefs,
     pub formats: Arc<Formats>,
     pub sources: Vec<Source>,
+    /// Say what is read when it begins.
+    pub says: bool,
     pub(crate) command: Option<Launched>,
     pub(crate) waiting: Waiting,
     pub(crate) control: Control,
@@ -108,6 +110,7 @@ impl Session {
             tracefs,
             formats,
             sources,
+            says: false,
             command,
             waiting,
             control,
@@ -119,8 +122,8 @@ impl Session {
         self.control.instance()
     }
 
-    /// Says what is read, and how.
-    pub fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+    /// What is read, and how.
+    fn buffers(&self) -> String {
         let mut alike: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for Source { cpu, buffer, .. } in &self.sources {
             let g = buffer.geometry();
@@ -129,20 +132,22 @@ impl Session {
             let how = format!("{count} sub-buffers of {kib} KiB each, {}", buffer.access());
             alike.entry(how).or_default().push(*cpu);
         }
+        let mut lines = String::new();
         for (how, cpus) in alike {
-            writeln!(out, "cpu {}: {how}", cpulist::format(&cpus))?;
+            lines += &format!("cpu {}: {how}\n", cpulist::format(&cpus));
         }
         let waiting: Vec<_> = self.waiting.cpus().collect();
         if !waiting.is_empty() {
             let cpus = cpulist::format(&waiting);
-            writeln!(out, "cpu {cpus}: offline, read when it comes")?;
+            lines += &format!("cpu {cpus}: offline, read when it comes\n");
         }
-        Ok(())
+        lines
     }
 
     /// Starts to read, then to trace, then the command.
     pub fn start(mut self, mut options: Options, mut sinks: Sinks) -> Result<Running> {
         options.clock_is_ns = self.instance().clock_is_ns()?;
+        let buffers = self.buffers();
         for source in &mut self.sources {
             source.sink = sinks(source.cpu)?;
         }
@@ -157,6 +162,10 @@ impl Session {
         self.control
             .set_untraced_pids(&threads(std::process::id())?)?;
         self.control.set_tracing_on(true)?;
+        // Who waits for this line may rely on it: events are taken from now on.
+        if self.says {
+            io::stderr().write_all(buffers.as_bytes())?;
+        }
         if let Some(command) = &mut self.command {
             command.resume()?;
         }
