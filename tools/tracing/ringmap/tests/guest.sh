@@ -211,7 +211,7 @@ kill -INT $pid
 end
 check 'stat ends with Ctrl-C and the sums' \
 	grep -q '^in .* s: 100 written, 0 read, 0 lost, 0 dropped$' $data
-check 'and shows all CPUs' [ "$(grep -cE '^cpu +written/s|^cpu0 |^cpu1 |^total ' $data)" -ge 8 ]
+check 'and shows all CPUs' [ "$(grep -cE '^cpu +written/s|^cpu0 |^cpu1 |^total ' $data)" -ge 4 ]
 run ringmap stat --cpus 1 --instance stat --interval 0.1 --count 2
 check 'stat ends by itself' [ "$(grep -c '^cpu1 .* 100 ' $data)" = 2 ]
 run ringmap stream --instance stat --seconds 0.5
@@ -282,7 +282,8 @@ check 'record ends with SIGHUP' passed 'report /tmp/hup'
 start ringmap record --instance record --output /tmp/killed
 await '^cpu 0-1: .* mapped'
 numbers 0 1 3000
-usleep 300000
+# The formats and symbols must be in the file.
+usleep 2000000
 kill -KILL $pid
 end
 run ringmap restore /tmp/killed
