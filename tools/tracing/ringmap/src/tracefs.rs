@@ -3,7 +3,7 @@
 //! tracefs: where it is, its instances, and the control files of an instance.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +159,15 @@ impl Stats {
             read: field("read events")?,
         })
     }
+}
+
+/// What a file says, by one system call. The kernel makes the text anew for each, so that the second
+/// half of a longer one would not fit the first.
+fn read_once(path: &Path) -> io::Result<String> {
+    let mut text = vec![0; 4096];
+    let len = File::open(path)?.read(&mut text)?;
+    text.truncate(len);
+    String::from_utf8(text).map_err(io::Error::other)
 }
 
 /// The time in a file `stats`. Clocks that count nanoseconds are shown in microseconds, rounded.
@@ -341,7 +350,7 @@ impl Instance {
     /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
     pub fn stats(&self, cpu: u32) -> Result<Stats> {
         let path = self.per_cpu(cpu, "stats");
-        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let text = read_once(&path).map_err(|e| Error::io("read", &path, e))?;
         Stats::parse(&text).ok_or(Error::Parse {
             path,
             what: "the statistics of the buffer".into(),
@@ -355,7 +364,7 @@ impl Instance {
     /// [`Error::Io`], [`Error::Permission`], or [`Error::Parse`].
     pub fn now(&self, cpu: u32) -> Result<u64> {
         let path = self.per_cpu(cpu, "stats");
-        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let text = read_once(&path).map_err(|e| Error::io("read", &path, e))?;
         parse_now(&text).ok_or(Error::Parse {
             path,
             what: "the time of the buffer".into(),
