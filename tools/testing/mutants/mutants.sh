@@ -38,7 +38,7 @@ results_file=$work/results.tsv
 folder=kernel/trace/ring_buffer_map
 pure=(layout.rs events.rs ids.rs)
 # The parts of ringmap that have unit tests and need no kernel.
-core=(account.rs event.rs reader.rs mapping.rs decode.rs cpulist.rs format.rs)
+core=(account.rs cpulist.rs cursor.rs decode.rs event.rs format.rs loss.rs merge.rs reader.rs)
 
 running=
 trap '[ -z "$running" ] || kill "$running" 2>/dev/null || true; rm -rf "$scratch"' EXIT
