@@ -279,8 +279,7 @@ impl<'a> MappingGuard<'a> {
         resize: &'k ResizeDisabled<'_>,
     ) -> Option<Locked<'k, ring_buffer_per_cpu, KeptLock>> {
         // SAFETY: The `mapping_lock` is held for as long as `self` is borrowed, and the unit for as
-        // long as `resize` is. `Unlinked::keep()` and `take_kept()` store what
-        // they may.
+        // long as `resize` is. `Unlinked::keep()` and `take_kept()` store what they may.
         resize
             .is_of(*self.cpu)
             .then(|| unsafe { Locked::assume(*self.cpu, ()) })

@@ -233,8 +233,8 @@ impl<'a> CompletePage<'a> {
 
         // SAFETY: The number is written only if it is within the page. From `end` on there is only
         // padding, and by the type invariants the writers have left the page. `self` borrows the
-        // reader exclusively, so nobody has bytes of it. The lock is held by the type
-        // invariants, and the size that is stored is that of the events.
+        // reader exclusively, so nobody has bytes of it. The lock is held by the type invariants,
+        // and the size that is stored is that of the events.
         let mut data = unsafe {
             if let (MissedEvents::Count(count), true) = (missed, room) {
                 bytes(&self.0).add(end).cast::<u64>().write_unaligned(count);

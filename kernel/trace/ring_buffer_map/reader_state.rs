@@ -87,7 +87,6 @@ impl MissedEvents {
 /// A CPU's buffer with its `reader_lock` held, by this value or by its creator.
 ///
 /// What changes the state of the reader takes `&mut self`.
-///
 #[must_use = "the reader unlocks immediately when the guard is unused"]
 pub(crate) struct ReaderGuard<'a> {
     cpu: ReaderLocked<'a>,

@@ -40,8 +40,8 @@ const MAX_ROUNDS: usize = 100;
 ///
 /// # Invariants
 ///
-/// Each entry was a sub-buffer of `cpu` when the table was filled, and all of its sub-buffers have
-/// an entry.
+/// Each entry was a sub-buffer of `cpu` when the table was filled. There are as many entries as
+/// sub-buffers, and all of these have one, unless their list was corrupt.
 pub(crate) struct SubbufIds {
     ids: Ids<Option<NonNull<buffer_page>>>,
     cpu: *mut ring_buffer_per_cpu,
@@ -70,7 +70,7 @@ impl SubbufIds {
 ///
 /// Each entry is of a sub-buffer of the buffer that `place` is in, and has the id of that. No two
 /// are of the same, unless the list of sub-buffers is corrupt. `entered` is their number. If
-/// `complete` is set, all sub-buffers are entered, and each once.
+/// `complete` is set, there are as many as sub-buffers.
 pub(crate) struct Filling<'a> {
     ids: Ids<Option<NonNull<buffer_page>>>,
     len: usize,
@@ -173,7 +173,7 @@ impl<'a> Filling<'a> {
         }
 
         let resize = self.place.into_resize();
-        // INVARIANT: All sub-buffers are entered, and the unit keeps them.
+        // INVARIANT: There are as many entries as sub-buffers, which the unit has kept.
         let ids = SubbufIds {
             ids: self.ids,
             cpu: resize.cpu_buffer().as_ptr(),
@@ -259,8 +259,7 @@ impl<'a> Filling<'a> {
     /// Whether all sub-buffers have an entry. Otherwise begins another round.
     fn end_round(&mut self, cpu: &mut ReaderLocked<'_>) -> Result<bool> {
         if self.entered == self.len {
-            // INVARIANT: There are as many entries as sub-buffers. None was there when it was
-            // entered, or the walk was at each once.
+            // INVARIANT: `begin()` has tested that `len` is the number of sub-buffers.
             self.complete = self.swapped || self.is_closed(cpu)?;
             return if self.complete { Ok(true) } else { Err(EIO) };
         }

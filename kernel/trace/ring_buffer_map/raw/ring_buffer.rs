@@ -165,7 +165,7 @@ impl Drop for ResizeDisabled<'_> {
     }
 }
 
-impl<G> Locked<'_, ring_buffer_per_cpu, ReaderLock, G> {
+impl ReaderLocked<'_> {
     /// A sub-buffer of the ring: the head page, if the writer has not moved it since a reader last
     /// looked for it.
     pub(crate) fn ring_page(&mut self) -> RingPage<'_> {
