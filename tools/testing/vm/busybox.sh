@@ -11,18 +11,14 @@ if [ -z "$CROSS" ]; then
 	exit
 fi
 busybox=$ARCH_BUILD/busybox
-package() { find "$BUILD/download" -maxdepth 1 -name "busybox-static_*_$DEBIAN_ARCH.deb" 2>/dev/null | sort -V | tail -n 1; }
 if [ ! -x "$busybox" ]; then
 	take_lock
 	# shellcheck source=/dev/null
 	suite=${DEBIAN_SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
-	if [ -z "$(package)" ]; then
-		say "downloading busybox-static for $DEBIAN_ARCH"
-		"$VM/download.sh" busybox-static "$suite" "$DEBIAN_ARCH" ||
-			die "Debian's $suite has no busybox-static for $DEBIAN_ARCH"
-	fi
+	deb=$("$VM/download.sh" busybox-static "$suite" "$DEBIAN_ARCH") ||
+		die "Debian's $suite has no busybox-static for $DEBIAN_ARCH"
 	mkdir -p "$ARCH_BUILD"
-	dpkg-deb --fsys-tarfile "$(package)" | tar -xO --wildcards '*bin/busybox' >"$busybox.tmp"
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO --wildcards '*bin/busybox' >"$busybox.tmp"
 	chmod 755 "$busybox.tmp"
 	mv "$busybox.tmp" "$busybox"
 fi

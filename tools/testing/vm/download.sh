@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# download.sh PACKAGE SUITE [DEBIAN_ARCH]: downloads Debian's package into
-# build/download. The machine's own suites stay as they are.
+# download.sh PACKAGE SUITE [DEBIAN_ARCH]: prints the path of Debian's package in
+# build/download, the newest that was downloaded, or else downloads it. The
+# machine's own suites stay as they are.
 #
 #   DEBIAN_MIRROR=URI   from there, not from where this machine takes its own
 #
@@ -15,8 +16,15 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 lists=$download/apt-$package
 log=$LOGS/download.log
 
+newest() { find -H "$download" -maxdepth 1 -name "${package}_*_${arch:-*}.deb" 2>/dev/null | sort -V | tail -n 1; }
+if [ -n "$(newest)" ]; then
+	newest
+	exit
+fi
+
 command -v apt-get >/dev/null || die "no apt-get here to download $package"
 uri=$("$VM/mirror.sh") || die "no mirror to download $package from: name one with DEBIAN_MIRROR="
+say "downloading $package${arch:+ for $arch}"
 rm -rf "$lists" "$download/partial"
 mkdir -p "$lists/lists/partial" "$lists/archives/partial" "$download/partial"
 echo "deb [signed-by=$keyring${arch:+ arch=$arch}] $uri $suite main" >"$lists/sources.list"
@@ -36,3 +44,4 @@ apt-cache "${apt[@]}" show "$package" >/dev/null 2>&1 || exit 3
 }
 mv "$download"/partial/*.deb "$download/"
 rm -rf "$lists" "$download/partial"
+newest

@@ -68,8 +68,7 @@ download_package() {
 	command -v apt-get >/dev/null ||
 		die "no apt-get here: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
 	need_space 600 "the source package"
-	say "downloading $name (about 160 MB)"
-	"$VM/download.sh" "$name" "$suite" || rc=$?
+	"$VM/download.sh" "$name" "$suite" >/dev/null || rc=$?
 	[ $rc != 3 ] ||
 		die "$name is not in $suite any more: give a $KERNEL_VERSION.$KERNEL_PATCHLEVEL tree with KERNEL_SRC=/path/to/linux"
 	[ $rc = 0 ] || die "no $name: run this again, or give a tree with KERNEL_SRC=/path/to/linux"

@@ -11,10 +11,6 @@ x86_64) file=config.amd64_none_amd64.xz ;;
 arm64) file=config.arm64_none_arm64.xz ;;
 *) die "CONFIG=distro is for x86_64 and arm64, not for $VM_ARCH" ;;
 esac
-package() { find "$BUILD/download" -maxdepth 1 -name "${name}_*_$DEBIAN_ARCH.deb" 2>/dev/null | sort -V | tail -n 1; }
-if [ -z "$(package)" ]; then
-	say "downloading $name"
-	"$VM/download.sh" "$name" trixie-backports "$DEBIAN_ARCH" ||
-		die "no $name: choose another CONFIG="
-fi
-dpkg-deb --fsys-tarfile "$(package)" | tar -xO "./usr/src/$name/$file" | xz -d
+deb=$("$VM/download.sh" "$name" trixie-backports "$DEBIAN_ARCH") ||
+	die "no $name: choose another CONFIG="
+dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$name/$file" | xz -d
