@@ -47,9 +47,13 @@ kmake_arch+=(ARCH="$KERNEL_ARCH")
 # The kernel's compiler. Rust is what it is.
 COMPILER=${COMPILER:-clang}
 case $COMPILER in
-clang) kmake_arch+=(LLVM=1) ;;
+clang)
+	KERNEL_CC=clang
+	kmake_arch+=(LLVM=1)
+	;;
 gcc | gcc-[1-9]*)
-	kmake_arch+=(CROSS_COMPILE="$CROSS" CC="$CROSS$COMPILER")
+	KERNEL_CC=$CROSS$COMPILER
+	kmake_arch+=(CROSS_COMPILE="$CROSS" CC="$KERNEL_CC")
 	;;
 *) die "COMPILER=$COMPILER is unknown: clang, gcc or gcc-N" ;;
 esac

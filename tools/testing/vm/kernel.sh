@@ -42,10 +42,8 @@ done
 suffix=$CONFIG
 [ "$VM_ARCH" = x86_64 ] || suffix+=-$VM_ARCH
 [ "$COMPILER" = clang ] || suffix+=-$COMPILER
-tool=$COMPILER
-[ "$COMPILER" = clang ] || tool=$CROSS$COMPILER
-command -v "$tool" >/dev/null ||
-	die "no $tool here: install it, or choose another COMPILER="
+command -v "$KERNEL_CC" >/dev/null ||
+	die "no $KERNEL_CC here: install it, or choose another COMPILER="
 out=$BUILD/kernel-$IMPL-$suffix
 # shellcheck disable=SC2153 # arch/NAME.sh says it.
 image=$out/$IMAGE
@@ -65,8 +63,9 @@ inputs() {
 		LC_ALL=C sort -z | xargs -0 sha256sum)
 	[ ! -x "$base" ] || cat "$base"
 	"$RUSTC" --version
+	# bindgen has the library of the first.
 	clang --version | head -n 1
-	[ "$COMPILER" = clang ] || "$tool" --version | head -n 1
+	"$KERNEL_CC" --version | head -n 1
 	echo "$option=$IMPL"
 }
 key=$(inputs | sha256sum)

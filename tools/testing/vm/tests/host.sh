@@ -3,7 +3,6 @@
 # Suite: what runs on the host, without a kernel, by cargo test.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
-. "$VM/env.sh"
 
 projects=(ring-buffer-map memory-model bench differential mutants)
 for project in "${projects[@]/#/tools/testing/}" tools/tracing/ringmap; do

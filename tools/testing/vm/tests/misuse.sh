@@ -5,7 +5,6 @@
 # "compiler:" has the only error that it must give, or "accepted".
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
-. "$VM/env.sh"
 
 out=$(dirname "$(kernel rust)")
 out=${out%/arch/x86/boot}

@@ -4,7 +4,6 @@
 # in trace-cmd.
 set -euo pipefail
 . "$(dirname "$0")/tap.sh"
-. "$VM/env.sh"
 
 ringmap=$("$VM/programs.sh" ringmap) || {
 	not_ok 'ringmap builds'
