@@ -4,7 +4,8 @@
 # prints a table. Called again, it keeps the results of the same sources and goes
 # on where it stopped.
 #
-#   CELLS="arm64 gcc"   those lines only in which one of these words is
+#   CELLS="arm64 gcc"   those lines only in which one of these words is; a name
+#                       like x86_64-clang-rt is one line
 #
 # Logs are in build/matrix/NAME/, the table is build/matrix/table.md. The last
 # line is "N passed, N failed, N skipped".
@@ -66,16 +67,18 @@ figures() {
 }
 # yes CONDITION...
 yes() { if "$@"; then echo yes; else echo no; fi; }
+# all_ok FILE: whether there are results, and all are good.
+all_ok() { grep -q '^ok ' "$1" 2>/dev/null && ! grep -q '^not ok ' "$1"; }
 
 names=()
 while read -r arch compiler config suites; do
 	case $arch in '' | '#'*) continue ;; esac
 	chosen=${wanted[*]:+no}
+	name=$arch-$compiler-$config
 	for word in "${wanted[@]}"; do
-		[[ " $arch $compiler $config " != *" $word "* ]] || chosen=
+		[[ " $name $arch $compiler $config " != *" $word "* ]] || chosen=
 	done
 	[ -z "$chosen" ] || continue
-	name=$arch-$compiler-$config
 	names+=("$name")
 	[ "$(cat "$out/$name/key" 2>/dev/null)" = "$key" ] || test_cell "$name" "$arch" "$compiler" "$config" "$suites"
 done <"$here/kernels.txt"
@@ -86,7 +89,7 @@ done <"$here/kernels.txt"
 	echo '|---|---|---|--:|--:|--:|--:|--:|'
 	for name in "${names[@]}"; do
 		folder=$out/$name
-		echo "| ${name//-/, } | $(yes test -z "$(grep -L '^ok ' "$folder/build.tap" 2>/dev/null; grep '^not ok ' "$folder/build.tap" 2>/dev/null)") | $(yes grep -q '^ok ' "$folder/map_test.tap") |" \
+		echo "| ${name//-/, } | $(yes all_ok "$folder/build.tap") | $(yes grep -qs '^ok ' "$folder/map_test.tap") |" \
 			"$(figures "$folder/map_test.tap") | $(figures "$folder/selftests.tap") |" \
 			"$(figures "$folder/defects.tap") | $(figures "$folder/kunit.tap") | $(($(cat "$folder/seconds") / 60)) |"
 	done
