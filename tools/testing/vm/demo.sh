@@ -34,11 +34,11 @@ show() {
 	ringmap "$@"
 }
 
-show doctor
-show stream -q -e sched:sched_switch -e irq --events 100 >/tmp/events
+status=0
+show doctor || status=$?
+show stream -q -e sched:sched_switch -e irq --events 100 >/tmp/events || status=$?
 head -n 12 /tmp/events
-show top -e sched -e irq -e raw_syscalls --buffer-kb 4096 --interval "$((seconds / 2))" --count 2
-status=$?
+show top -e sched -e irq -e raw_syscalls --buffer-kb 4096 --interval "$((seconds / 2))" --count 2 || status=$?
 # More than what was typed.
 [ "$(wc -l </tmp/events)" -gt 1 ] || status=1
 
